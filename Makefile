@@ -1,0 +1,56 @@
+# `make demo` and `make test` on a machine with git, make and Python: everything else is set up here.
+PYTHON ?= python3
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+PINS := specs/environments/tfx-1.16-py310.txt
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+
+.PHONY: demo test test-heavy check environment specs pins benchmarks clean
+
+demo: environment
+	@$(BIN)/python -m jukebox.examples.flights.demo
+
+test: environment
+	@$(BIN)/python -m pytest -q -m "not heavy" tests
+
+test-heavy: environment
+	@$(BIN)/python -m pytest -q -m heavy tests; code=$$?; [ $$code -eq 5 ] || exit $$code
+
+check: environment
+	@$(BIN)/ruff check components pipelines tests
+	@$(BIN)/ruff format --check components pipelines tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/jukebox compile --check
+
+environment: $(BIN)/.ready
+
+$(BIN)/.ready: $(PINS) pyproject.toml .python-version
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
+		{ echo "Jukebox needs Python 3: apt-get install python3 python3-venv"; exit 1; }
+	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -q uv; } || \
+		{ rm -rf .uv; echo "uv is missing and could not be installed: apt-get install python3-venv, or see uv's site"; exit 1; }
+	@echo "Setting up Python 3.10 with the pinned packages in $(VENV) (about 3.5 GB)…"
+	@$(UV) venv -q --allow-existing $(VENV) || \
+		{ echo "Python 3.10 is missing and uv could not fetch it: install python3.10, for example with pyenv"; exit 1; }
+	@$(UV) pip install -q --python $(BIN)/python -r $(PINS)
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+specs: environment
+	@$(BIN)/jukebox compile
+
+pins:
+	@$(UV) pip compile -q pyproject.toml --extra all --group dev --python-version 3.10 \
+		--python-platform x86_64-manylinux_2_36 --no-emit-index-url --no-header --upgrade -o $(PINS)
+	@$(UV) pip compile -q pyproject.toml --extra all --group dev --python-version 3.12 \
+		--python-platform x86_64-manylinux_2_39 --no-emit-index-url --no-header --upgrade \
+		-o specs/environments/tfx-1.21-py312.txt
+
+benchmarks: environment
+	@for file in tests/benchmarks/*.py; do $(BIN)/python $$file; done
+
+clean:
+	rm -rf $(VENV) .uv .demo

@@ -1,0 +1,252 @@
+"""``jukebox …``: every component from the command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Optional
+
+import typer
+
+from jukebox.errors import JukeboxError
+from jukebox.stores import DEFAULT_REGISTRY
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Machine-learning features: register them once, load them, join them point-in-time, serve them by name.",
+)
+
+Registry = Annotated[
+    str, typer.Option("--registry", envvar="JUKEBOX_REGISTRY", help="The registry's URI, mlmd+sqlite://PATH.")
+]
+Store = Annotated[str, typer.Option("--store", envvar="JUKEBOX_STORE", help="The online store's URI, sqlite://PATH.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Out = Annotated[str, typer.Option("--out", help="The folder to write to.")]
+Text = Optional[str]  # noqa: UP007 - typer reads it on every Python that we support
+DEFAULT_STORE = "sqlite://jukebox-online.db"
+
+
+@app.command()
+def register(
+    features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
+) -> None:
+    """Register the features of a features.yaml; what is registered already stays as it is.
+
+    [dim]jukebox register pipelines/flights/features.yaml[/]
+    """
+    from jukebox import register_features
+    from jukebox.cli import printing
+
+    printing.feature_set(register_features.run(features=features, registry=registry))
+
+
+@app.command()
+def load_offline(  # noqa: PLR0913 - one option for each part of a load
+    data_endpoint: Annotated[str, typer.Option(help="The data endpoint's name, as features.yaml declares it.")],
+    uri_prefix: Annotated[str, typer.Option(help="The folder below which the endpoint's uri lies.")],
+    out: Out,
+    registry: Registry = DEFAULT_REGISTRY,
+    features: Annotated[Text, typer.Option(help='The source map as JSON, {"feature": "column"}; by default all.')] = None,
+    date: Annotated[Text, typer.Option(help="One date, 2013-01-31.")] = None,
+    start: Annotated[Text, typer.Option("--from", help="The first date of a range.")] = None,
+    end: Annotated[Text, typer.Option("--to", help="The last date of a range.")] = None,
+) -> None:
+    """Load an endpoint's features into a feature table, for a date or a range.
+
+    [dim]jukebox load-offline --data-endpoint flights.weather --uri-prefix data/ --date 2013-01-31 --out tables/weather[/]
+    """
+    from jukebox import offline_load
+    from jukebox.cli import options, printing
+
+    with printing.progress(f"loading {data_endpoint}") as progress:
+        manifest = offline_load.run(
+            endpoint=data_endpoint,
+            source=uri_prefix,
+            registry=registry,
+            out=out,
+            features=options.json_object("--features", features),
+            date=date,
+            start=start,
+            end=end,
+            progress=progress,
+        )
+    printing.manifest(manifest)
+
+
+@app.command()
+def prepare_training_set(  # noqa: PLR0913 - one option for each part of a join
+    labels: Annotated[str, typer.Option(help="A Parquet, CSV or TFRecord file, or a folder of them.")],
+    label_time: Annotated[str, typer.Option(help="The column of the labels' time.")],
+    features: Annotated[str, typer.Option(help='Names with commas between, or JSON {"feature": "column"}.')],
+    out: Out,
+    registry: Registry = DEFAULT_REGISTRY,
+    split: Annotated[str, typer.Option(help="time:0.8, hash:0.8 or hash:0.8:column,column.")] = "time:0.8",
+    keys: Annotated[Text, typer.Option(help='JSON {"label column": "key column"} where names differ.')] = None,
+    allow_exact: Annotated[bool, typer.Option(help="Use a row exactly at the label's time.")] = True,
+    as_known: Annotated[bool, typer.Option(help="Use rows only from their created time on.")] = True,
+    proof: Annotated[str, typer.Option(help="sample or full: how many labels are searched for later knowledge.")] = "sample",
+) -> None:
+    """Join features to labels, each as it was known at the label's time, into a training set with its proof.
+
+    [dim]jukebox prepare-training-set --labels labels.parquet --label-time sched_dep --features /airport/flights-weather/temp --out training_set[/]
+    """
+    from jukebox import point_in_time_join
+    from jukebox.cli import options, printing
+
+    manifest = point_in_time_join.run(
+        labels=labels,
+        label_time=label_time,
+        features=options.request(features),
+        registry=registry,
+        out=out,
+        split=split,
+        keys=options.json_object("--keys", keys),
+        allow_exact=allow_exact,
+        as_known=as_known,
+        proof=proof,
+    )
+    printing.training_set(manifest)
+
+
+@app.command()
+def statistics(
+    data: Annotated[str, typer.Argument(help="A training set or a feature table.")],
+    out: Out,
+    schema: Annotated[Text, typer.Option(help="A schema.pbtxt, or its folder, that the data should meet.")] = None,
+    registry: Annotated[Text, typer.Option(envvar="JUKEBOX_REGISTRY", help="Record the run in this registry.")] = None,
+) -> None:
+    """Compute statistics, infer a schema, find anomalies, and write a page to read them on.
+
+    [dim]jukebox statistics training_set --out statistics[/]
+    """
+    from jukebox import feature_statistics
+    from jukebox.cli import printing
+
+    manifest = feature_statistics.run(
+        data=data,
+        out=out,
+        schema_out=f"{out}/schema",
+        anomalies_out=f"{out}/anomalies",
+        schema=schema,
+        registry=registry,
+    )
+    printing.manifest(manifest)
+
+
+@app.command()
+def load_online(  # noqa: PLR0913 - one option for each part of a load
+    features: Annotated[Text, typer.Option(help="Names with commas between; by default all of the feature table.")] = None,
+    feature_table: Annotated[Text, typer.Option(help="A feature table; by default the registry says where.")] = None,
+    store: Store = DEFAULT_STORE,
+    table: Annotated[Text, typer.Option(help="The table in the store; by default named after the endpoint.")] = None,
+    filter_keys: Annotated[Text, typer.Option(help="A data set whose keys are the only ones to load.")] = None,
+    registry: Registry = DEFAULT_REGISTRY,
+) -> None:
+    """Load the newest row of every key into the online store; newer rows there stay.
+
+    [dim]jukebox load-online --features /airport/flights-weather/temp,/airport/flights-weather/humid[/]
+    """
+    from jukebox import online_load
+    from jukebox.cli import options, printing
+
+    manifest = online_load.run(
+        store=store,
+        registry=registry,
+        features=None if features is None else list(options.request(features)),
+        feature_table=feature_table,
+        table=table,
+        filter_keys=filter_keys,
+    )
+    printing.online_table(manifest)
+
+
+@app.command()
+def get(
+    features: Annotated[list[str], typer.Argument(help="Feature names.")],
+    entity: Annotated[list[str], typer.Option("--entity", "-e", help="A key, airport=JFK; once for each key.")],
+    at: Annotated[Text, typer.Option(help="As of this time, 2013-07-01T12:00:00Z; by default now.")] = None,
+    registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Look features up online, by name.
+
+    [dim]jukebox get /airport/flights-weather/temp --entity airport=JFK[/]
+    """
+    from jukebox.cli import options, printing
+    from jukebox.serving import FeatureReader
+
+    with FeatureReader(registry) as reader:
+        vector = reader.read(options.entity(entity), features, at=options.time("--at", at))
+    printing.vector(vector, as_json=as_json)
+
+
+@app.command()
+def lineage(
+    feature: Annotated[Text, typer.Option(help="A feature's name: what is made of it, down to the models.")] = None,
+    model: Annotated[Text, typer.Option(help="A model's URI: what it is made of, up to the features.")] = None,
+    uri: Annotated[Text, typer.Option(help="Any artifact's URI: both ways.")] = None,
+    registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Trace a feature to its models, or a model to its features.
+
+    [dim]jukebox lineage --feature /airport/flights-weather/temp[/]
+    """
+    from jukebox.cli import tracing
+
+    tracing.trace(registry, feature=feature, model=model, uri=uri, as_json=as_json)
+
+
+@app.command()
+def features(
+    text: Annotated[Text, typer.Argument(help="Only features whose name or description holds this text.")] = None,
+    registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered features."""
+    from jukebox.cli import printing
+    from jukebox.stores import open_registry
+
+    printing.features(open_registry(registry), text or "", as_json=as_json)
+
+
+@app.command()
+def show(
+    artifact: Annotated[str, typer.Argument(help="The folder of a training set, feature table, statistics…")],
+    rows: Annotated[int, typer.Option(help="How many rows of it to show.")] = 10,
+) -> None:
+    """Show what an artifact says of itself, with its first rows and its proof."""
+    from jukebox.cli import printing
+    from jukebox.tables import Manifest
+
+    printing.artifact(Manifest.read(artifact), rows)
+
+
+@app.command("compile")
+def compile_(
+    pipelines: Annotated[str, typer.Option(help="The folder of pipelines, *_tfx.py and *_kfp.py.")] = "pipelines",
+    out: Annotated[str, typer.Option(help="The folder of specs.")] = "specs",
+    check: Annotated[bool, typer.Option(help="Write nothing; fail if what is there is not fresh.")] = False,
+) -> None:
+    """Compile every component and pipeline to its Kubeflow Pipelines spec."""
+    from jukebox import compiling
+
+    compiling.run(pipelines=pipelines, out=out, check=check)
+
+
+def main() -> None:
+    """Run the command line; an error of Jukebox's own is one message and exit code 1."""
+    from rich.console import Console
+
+    try:
+        app()
+    except JukeboxError as exc:
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
+        sys.stderr.write(f"{exc}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Options that hold more than one value: JSON, lists of names, keys, times."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jukebox.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def json_object(option: str, text: str | None) -> dict[str, Any] | None:
+    """Return the JSON object that ``text`` holds; raises InvalidValue for anything else."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise InvalidValue(f"{option} is no JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
+    return value
+
+
+def request(text: str) -> dict[str, Any] | list[str]:
+    """Return a request, from JSON or from names with commas between."""
+    if text.lstrip().startswith("{"):
+        return json_object("--features", text) or {}
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def entity(texts: Sequence[str]) -> dict[str, Any]:
+    """Return keys by name from ``airport=JFK``; a value in double quotes is text, whatever it looks like.
+
+    Raises InvalidValue for a text without an equals sign.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for name, sign, _ in pairs:
+        if not sign or not name:
+            raise InvalidValue(f"--entity '{name}' is no key; it is written airport=JFK")
+    return {name: value for name, _, value in pairs}
+
+
+def time(option: str, text: str | None) -> datetime | None:
+    """Return the moment that ISO text names; raises InvalidValue."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as exc:
+        raise InvalidValue(f"{option} '{text}' is no time; it is written 2013-07-01T12:00:00Z") from exc

@@ -1,0 +1,1 @@
+"""The pure part: Arrow in, Arrow out, no disk, no network, no orchestrator."""

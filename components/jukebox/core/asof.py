@@ -1,0 +1,120 @@
+"""The point-in-time join: for every label, the feature row that was known at its time.
+
+>>> from datetime import datetime
+>>> labels = pa.table({"user": [1, 2], "at": [datetime(2024, 1, 2), datetime(2024, 1, 2)]})
+>>> plays = pa.table({"user": [1, 1], "ts": [datetime(2024, 1, 1), datetime(2024, 1, 3)], "n": [7, 9]})
+>>> asked = Features(plays, keys={"user": "user"}, event_time="ts", values={"plays": "n"})
+>>> join(labels, [asked], label_time="at")["plays"].to_pylist()
+[7, None]
+
+The labels are sorted once by key and time. Feature rows stream by once, in any order: each finds the first label
+of its key that may see it, its slot, and every slot keeps its greatest row. A running maximum along each key's
+slots gives the answers, and max_age is checked last. Memory grows with the labels, never with the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from jukebox.core import asof_rules as rules
+from jukebox.core.asof_pass import Labels, Rules, answered
+from jukebox.core.asof_proof import ColumnProof, Proof
+from jukebox.core.asof_stream import Stream, opened
+from jukebox.core.asof_times import ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+__all__ = ["ColumnProof", "Features", "Proof", "join", "join_proven"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """One feature table and what is asked of it.
+
+    ``keys`` maps label columns to feature columns (none: one global series), ``values`` output columns to feature
+    columns. ``created_time`` names the column that says when a row became known. ``max_age``, counted from event
+    time with its edge included, holds for all outputs, or is a mapping from some of them to their own.
+    """
+
+    table: Stream
+    _: KW_ONLY
+    keys: Mapping[str, str]
+    event_time: str
+    values: Mapping[str, str]
+    created_time: str | None = None
+    max_age: timedelta | None | Mapping[str, timedelta | None] = None
+
+    def limit(self, column: str) -> timedelta | None:
+        """Return the max_age of an output column."""
+        return self.max_age.get(column) if isinstance(self.max_age, Mapping) else self.max_age
+
+    def columns(self) -> list[str]:
+        """Return every feature column that is read, once."""
+        created = [] if self.created_time is None else [self.created_time]
+        return list(dict.fromkeys([*self.keys.values(), self.event_time, *created, *self.values.values()]))
+
+
+def join(
+    labels: pa.Table,
+    features: Sequence[Features],
+    *,
+    label_time: str,
+    allow_exact: bool = True,
+    as_known: bool = True,
+) -> pa.Table:
+    """Return the labels, as they are, with each asked feature as it was known at the label time.
+
+    The answer is the row of the same keys with ``event_time <= label time`` (``<`` without ``allow_exact``) and,
+    under ``as_known``, ``created_time <= label time`` that has the greatest (event, created, position). No such
+    row, or one older than max_age, leaves null; a row that holds null answers null. A null in a key matches
+    nothing, nor does NaN; a feature row without event time is never used, nor one without created time, which
+    ranks lowest when ``as_known`` is off. Times compare exactly whatever their units. Integer and float times are
+    seconds since the epoch, integers of 10^17 and more nanoseconds.
+
+    Raises MissingColumn, NameClash, InvalidType or InvalidValue before a feature row is read.
+    """
+    return join_proven(labels, features, label_time=label_time, allow_exact=allow_exact, as_known=as_known, proof=None)[0]
+
+
+def join_proven(
+    labels: pa.Table,
+    features: Sequence[Features],
+    *,
+    label_time: str,
+    allow_exact: bool = True,
+    as_known: bool = True,
+    proof: Literal["sample", "full"] | None = "sample",
+) -> tuple[pa.Table, list[Proof]]:
+    """Return what ``join`` returns, and for each feature table the proof made in the same pass.
+
+    Labels that had a newer value not yet known are counted among 10,000 of them ("sample", the same rows for the
+    same number of labels) or among all ("full"); with None the proofs are empty and cost nothing.
+    """
+    rules.check_request(labels, features)
+    rules.check_outputs(labels.schema, features)
+    clock = rules.label_clock(labels.schema, label_time)
+    sources = []
+    for number, asked in enumerate(features):
+        whose = f"feature table {number} ('{next(iter(asked.values))}', …)"
+        schema, batches = opened(asked.table, whose)
+        rules.check_columns(labels.schema, schema, asked, label_time, whose)
+        sources.append((schema, batches, whose))
+    times, known = ticks(labels.column(label_time))
+    rules.check_label_times(times, known, label_time)
+    rules.check_countable(times, clock, features, label_time)
+    ready = Labels(labels, times, clock, np.argsort(times, kind="stable"))
+    joined, proofs = labels, []
+    for asked, (schema, batches, whose) in zip(features, sources, strict=True):
+        ruled = Rules(allow_exact, as_known, proof)
+        columns, shown = answered(ready, asked, ruled, schema=schema, batches=batches, whose=whose)
+        proofs.append(shown)
+        for name, column in zip(asked.values, columns, strict=True):
+            joined = joined.append_column(pa.field(name, column.type), column)
+    return joined, proofs

@@ -1,0 +1,163 @@
+"""Time columns as whole numbers that compare exactly, whatever their units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+Integers = NDArray[np.int64]
+Truths = NDArray[np.bool_]
+
+LOWEST, GREATEST = -(2**63), 2**63 - 1
+SECOND = 10**9
+DAY = 86_400 * SECOND
+# Integers carry no unit. Up here they can only be nanoseconds (1973 and later), never seconds of any calendar.
+NANOSECONDS_FROM = 10**17
+SECONDS_TO = 10**11
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What a time column counts: ``kind`` is what may meet, ``tick`` the nanoseconds in one step."""
+
+    kind: str
+    tick: int
+
+
+class Age(NamedTuple):
+    """Whole seconds and the nanoseconds beyond them, as unsigned and signed 64-bit columns."""
+
+    seconds: NDArray[np.uint64]
+    nanoseconds: Integers
+
+
+def clock(kind: pa.DataType) -> Clock | None:
+    """Return the clock of a column type, or None where the type is no time.
+
+    Timestamps are ``naive`` or ``zoned``; a date is its midnight, naive; signed integers and unsigned ones
+    below 64 bits are ``integer``, float32 and float64 ``float``: both seconds since the epoch.
+    """
+    if pa.types.is_timestamp(kind):
+        tick = {"s": SECOND, "ms": 10**6, "us": 10**3, "ns": 1}[kind.unit]
+        return Clock("naive" if kind.tz is None else "zoned", tick)
+    if pa.types.is_date(kind):
+        return Clock("naive", DAY if pa.types.is_date32(kind) else 10**6)
+    if pa.types.is_integer(kind) and not pa.types.is_uint64(kind):
+        return Clock("integer", SECOND)
+    if pa.types.is_float32(kind) or pa.types.is_float64(kind):
+        return Clock("float", SECOND)
+    return None
+
+
+def ticks(column: pa.ChunkedArray) -> tuple[Integers, Truths]:
+    """Return the column as ordered integers, and which of them are known.
+
+    Floats become integers of the same order, -0.0 equal to 0.0; NaN is not known, as null is not.
+    """
+    array = combined(column)
+    known = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    if pa.types.is_floating(array.type):
+        numbers = _numpy(array.cast(pa.float64()), 0.0)
+        numbers_known: Truths = known & ~np.isnan(numbers)
+        return ordered(numbers), numbers_known
+    if pa.types.is_date32(array.type):
+        array = array.view(pa.int32())
+    whole = array.cast(pa.int64()) if pa.types.is_integer(array.type) else array.view(pa.int64())
+    return _numpy(whole, 0), known
+
+
+def combined(column: pa.ChunkedArray) -> pa.Array:
+    """Return the column as one array."""
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks > 1 else pa.array([], column.type)
+
+
+def _numpy(array: pa.Array, filler: float) -> NDArray[Any]:
+    filled = array.fill_null(filler) if array.null_count > 0 else array
+    return np.asarray(filled.to_numpy(zero_copy_only=False))
+
+
+def ordered(numbers: NDArray[np.float64]) -> Integers:
+    """Return int64 numbers that are ordered as the floats are."""
+    bits = (numbers + 0.0).view(np.int64)
+    return bits ^ ((bits >> 63) & GREATEST)
+
+
+def floats(codes: Integers) -> NDArray[np.float64]:
+    """Return the floats whose ``ordered`` integers these are."""
+    return (codes ^ ((codes >> 63) & GREATEST)).view(np.float64)
+
+
+def threshold(times: Integers, ours: Clock, theirs: Clock, *, exact: bool) -> tuple[Integers, Truths]:
+    """Return for each time the least label time at which it is past, and which are past at some label time.
+
+    ``ours`` is the clock of ``times``, ``theirs`` the labels'. Without ``exact`` a label time must be later.
+    No product overflows: what lies beyond int64 is never past, or always.
+    """
+    if ours.tick < theirs.tick:
+        ratio = theirs.tick // ours.tick
+        least, rest = np.divmod(times, ratio)
+        return least + ((rest != 0) | (not exact)), np.ones(len(times), np.bool_)
+    ratio = ours.tick // theirs.tick
+    top, bottom = GREATEST // ratio, -(2**63 // ratio)
+    possible: Truths = times <= top
+    before_all = times < bottom
+    least = np.where(before_all, LOWEST, np.clip(times, bottom, top) * ratio) if ratio > 1 else times
+    if exact:
+        return least, possible
+    possible = possible & (least < GREATEST)
+    return least + (possible & ~before_all), possible
+
+
+def ages(labels: Integers, events: Integers, labels_clock: Clock, events_clock: Clock) -> Age:
+    """Return how long before its label time each event was; no event is later than its label.
+
+    Integers are seconds, or nanoseconds in rows whose label time is 10^17 and more. Floats are seconds, and
+    their ages are rounded to the microsecond, timedelta's own resolution; only equal times have age zero.
+    """
+    if labels_clock.kind == "float":
+        return _float_ages(floats(labels), floats(events))
+    if labels_clock.kind == "integer":
+        # The difference of two int64 fits uint64, where subtraction wraps to it.
+        between = labels.view(np.uint64) - events.view(np.uint64)
+        nano = labels >= NANOSECONDS_FROM
+        seconds = np.where(nano, between // SECOND, between)
+        return Age(seconds, np.where(nano, between % SECOND, 0).astype(np.int64))
+    ours, our_rest = _split(labels, labels_clock.tick)
+    theirs, their_rest = _split(events, events_clock.tick)
+    rest = our_rest - their_rest
+    borrow = rest < 0
+    return Age(ours.view(np.uint64) - theirs.view(np.uint64) - borrow, rest + borrow * SECOND)
+
+
+def _split(times: Integers, tick: int) -> tuple[Integers, Integers]:
+    if tick >= SECOND:
+        return times * (tick // SECOND), np.zeros(len(times), np.int64)
+    seconds, rest = np.divmod(times, SECOND // tick)
+    return seconds, rest * tick
+
+
+def _float_ages(labels: NDArray[np.float64], events: NDArray[np.float64]) -> Age:
+    with np.errstate(invalid="ignore", over="ignore"):
+        between = np.where(labels == events, 0.0, np.minimum(labels - events, 1e18))
+    whole = np.floor(between)
+    micro = np.rint((between - whole) * 1e6)
+    micro = np.where((whole == 0) & (between > 0), np.maximum(micro, 1), micro).astype(np.int64)
+    carry = micro == 10**6
+    return Age(whole.astype(np.uint64) + carry, np.where(carry, 0, micro) * 1_000)
+
+
+def too_old(age: Age, limit: timedelta) -> Truths:
+    """Return which ages are above the limit; an age equal to it is not."""
+    seconds = limit.days * 86_400 + limit.seconds
+    # pandas' Timedelta is a timedelta that counts nanoseconds beside.
+    rest = limit.microseconds * 1_000 + getattr(limit, "nanoseconds", 0)
+    return (age.seconds > seconds) | ((age.seconds == seconds) & (age.nanoseconds > rest))

@@ -1,0 +1,179 @@
+"""Reading packed cells back, as ``core.cells`` describes them."""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, datetime, timedelta, timezone
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jukebox.core.cells import VERSION, is_list, is_text
+from jukebox.errors import CorruptData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    # From the bytes and a place in them to the value there and the place behind it.
+    Reader = Callable[[bytes, int], tuple[Any, int]]
+
+_CODES = {
+    **{"int8": "b", "int16": "h", "int32": "i", "int64": "q", "float": "f"},
+    **{"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "double": "d"},
+}
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), date(1970, 1, 1).toordinal()
+
+
+def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], tuple[Any, ...]]:
+    """Return a function from a cell to its fields, which have ``types``: Python values as Arrow's ``as_py`` gives them.
+
+    The first ``raw`` fields come as the integers that Arrow keeps for them: times to compare. The function raises
+    CorruptData for bytes that are no cell of these types.
+    """
+    numbers = [pa.int32() if kind.bit_width == 32 else pa.int64() for kind in types[:raw]]
+    fields = _fields([_reader(kind) for kind in [*numbers, *types[raw:]]])
+
+    def read(cell: bytes) -> tuple[Any, ...]:
+        if cell[:1] != bytes([VERSION]):
+            raise CorruptData(f"a cell begins with {cell[:1]!r}, not with the version {VERSION}")
+        try:
+            values, end = fields(cell, 1)
+        except (struct.error, IndexError, ValueError, OverflowError, pa.ArrowException) as exc:
+            raise CorruptData(f"a cell of {len(cell)} bytes does not hold {', '.join(map(str, types))}: {exc}") from exc
+        if end != len(cell):
+            raise CorruptData(f"a cell of {len(cell)} bytes is read to its end at byte {end}")
+        return tuple(values)
+
+    return read
+
+
+def _fields(readers: Sequence[Reader]) -> Reader:
+    width = (len(readers) + 7) // 8
+
+    def read(cell: bytes, place: int) -> tuple[list[Any], int]:
+        nulls = int.from_bytes(_taken(cell, place, width), "little")
+        place += width
+        values = []
+        for item in readers:
+            value = None
+            if not nulls & 1:
+                value, place = item(cell, place)
+            nulls >>= 1
+            values.append(value)
+        return values, place
+
+    return read
+
+
+def _taken(cell: bytes, place: int, width: int) -> bytes:
+    part = cell[place : place + width]
+    if len(part) != width:
+        raise ValueError("it ends too early")
+    return part
+
+
+@cache
+def _reader(of: pa.DataType) -> Reader:
+    if pa.types.is_null(of):
+        return lambda _, place: (None, place)
+    if is_text(of):
+        return _text(str(of) == "string")
+    if is_list(of):
+        return _list(_reader(of.value_type))
+    if pa.types.is_struct(of):
+        return _struct(of)
+    if pa.types.is_boolean(of):
+        return lambda cell, place: (cell[place] != 0, place + 1)
+    if str(of) in _CODES:
+        return _number(struct.Struct(f"<{_CODES[str(of)]}"))
+    if pa.types.is_date32(of):
+        return _of_integer(pa.int32(), lambda days: date.fromordinal(days + _EPOCH_DAY))
+    if pa.types.is_timestamp(of) and of.unit in _PER_SECOND:
+        return _of_integer(pa.int64(), _timestamp(of))
+    return _by_arrow(of)
+
+
+def _number(code: struct.Struct) -> Reader:
+    unpack, width = code.unpack_from, code.size
+    return lambda cell, place: (unpack(cell, place)[0], place + width)
+
+
+def _of_integer(stored: pa.DataType, make: Callable[[int], Any]) -> Reader:
+    number = _reader(stored)
+
+    def read(cell: bytes, place: int) -> tuple[Any, int]:
+        value, end = number(cell, place)
+        return make(value), end
+
+    return read
+
+
+def _timestamp(of: pa.DataType) -> Callable[[int], datetime]:
+    scale = 1_000_000 // _PER_SECOND[of.unit]
+    if of.tz is None:
+        start = _EPOCH.replace(tzinfo=None)
+        return lambda value: start + timedelta(microseconds=value * scale)
+    zone = timezone.utc if of.tz == "UTC" else pa.lib.string_to_tzinfo(of.tz)
+    return lambda value: (_EPOCH + timedelta(microseconds=value * scale)).astimezone(zone)
+
+
+def _by_arrow(of: pa.DataType) -> Reader:
+    width = of.bit_width // 8
+
+    def read(cell: bytes, place: int) -> tuple[Any, int]:
+        buffers = [None, pa.py_buffer(_taken(cell, place, width))]
+        return pa.Array.from_buffers(of, 1, buffers)[0].as_py(), place + width
+
+    return read
+
+
+def _length(cell: bytes, place: int) -> tuple[int, int]:
+    length = shift = 0
+    while True:
+        part = cell[place]
+        place += 1
+        length |= (part & 0x7F) << shift
+        if part < 0x80:
+            return length, place
+        shift += 7
+
+
+def _text(decoded: bool) -> Reader:
+    def read(cell: bytes, place: int) -> tuple[Any, int]:
+        length, start = _length(cell, place)
+        value = _taken(cell, start, length)
+        return value.decode() if decoded else value, start + length
+
+    return read
+
+
+def _list(item: Reader) -> Reader:
+    def read(cell: bytes, place: int) -> tuple[list[Any], int]:
+        length, place = _length(cell, place)
+        if length >> 1 > len(cell) - place:
+            raise ValueError("it ends within a list")
+        values: list[Any] = []
+        for _ in range(length >> 1):
+            known = True
+            if length & 1:
+                known, place = cell[place] != 0, place + 1
+            value = None
+            if known:
+                value, place = item(cell, place)
+            values.append(value)
+        return values, place
+
+    return read
+
+
+def _struct(of: pa.DataType) -> Reader:
+    names = [field.name for field in of]
+    fields = _fields([_reader(field.type) for field in of])
+
+    def read(cell: bytes, place: int) -> tuple[dict[str, Any], int]:
+        values, place = fields(cell, place)
+        return dict(zip(names, values, strict=True)), place
+
+    return read

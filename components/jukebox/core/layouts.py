@@ -1,0 +1,195 @@
+"""What the rows of an online table are made of: keys, times and values with their types, fixed when it is first written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from jukebox.core import cells, rowkeys
+from jukebox.core.asof_times import Clock, clock
+from jukebox.core.cell_reading import reader
+from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingColumn, NameClash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_ROLES = b"jukebox.roles"
+
+
+class Row(NamedTuple):
+    """What a table holds for a key: its times as they compare, in nanoseconds since 1970, and its values by column."""
+
+    event_time: int | None
+    created_time: int | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of an online table: keys, event time, created time, then the values, each once.
+
+    ``timed`` and ``created`` tell whether there is an event and a created time; ``keys`` counts the key columns.
+    """
+
+    schema: pa.Schema
+    keys: int
+    timed: bool
+    created: bool
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The key columns, in the order that the row key has them."""
+        return tuple(self.schema.names[: self.keys])
+
+    @property
+    def time_names(self) -> tuple[str, ...]:
+        """The event time and the created time, as far as there are any."""
+        return tuple(self.schema.names[self.keys : self.keys + self.timed + self.created])
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The columns of values."""
+        return tuple(self.schema.names[self.keys + self.timed + self.created :])
+
+    @property
+    def zoned(self) -> bool:
+        """Whether the times are instants; naive ones otherwise, dates among them."""
+        return any(_clock(self.schema.field(name)).kind == "zoned" for name in self.time_names)
+
+    def row_key(self, entity: Mapping[str, Any]) -> bytes | None:
+        """Return the row key of an entity, None where a part of its key is null: that matches nothing.
+
+        Raises MissingColumn for a key that is not there, InvalidType for one of another kind than the table's.
+        """
+        values = []
+        for name in self.key_names:
+            if name not in entity:
+                raise MissingColumn(f"key '{name}' is not in the entity; it has {', '.join(map(str, entity)) or 'nothing'}")
+            value = entity[name]
+            if value is not None and rowkeys.kind_of(value) != self._kinds[name]:
+                raise InvalidType(f"key '{name}' is {self._kinds[name]} in the online table, not {value!r}")
+            values.append(value)
+        return None if any(value is None for value in values) else rowkeys.encode_one(values)
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        return {name: rowkeys.kind(self.schema.field(name).type) for name in self.key_names}
+
+    def cells(self, rows: pa.RecordBatch) -> pa.LargeBinaryArray:
+        """Return the packed cell of each row; the rows have this layout's schema."""
+        columns = rows.columns[self.keys :]
+        return cells.encode(columns) if columns else pa.array([bytes([cells.VERSION])] * len(rows), pa.large_binary())
+
+    def row(self, cell: bytes) -> Row:
+        """Return what a packed cell of this layout holds; raises CorruptData where it is none."""
+        fields = self._read(cell)
+        times = [None if raw is None else raw * tick for raw, tick in zip(fields, self._ticks, strict=False)]
+        values = dict(zip(self.value_names, fields[len(times) :], strict=True))
+        event = times.pop(0) if self.timed else None
+        return Row(event, times.pop() if self.created else None, values)
+
+    @cached_property
+    def _read(self) -> Callable[[bytes], tuple[Any, ...]]:
+        return reader(self.schema.types[self.keys :], raw=self.timed + self.created)
+
+    @cached_property
+    def _ticks(self) -> tuple[int, ...]:
+        return tuple(_clock(self.schema.field(name)).tick for name in self.time_names)
+
+    def fitted(self, rows: pa.Table) -> pa.Table:
+        """Return the rows in this layout's columns and types.
+
+        Layouts of text and units of time may differ where nothing is lost. Raises InvalidType where the rows have
+        other columns or types: they are another version of the feature set, and go to another table.
+        """
+        if set(rows.column_names) != set(self.schema.names):
+            raise InvalidType(
+                f"the online table holds {', '.join(self.schema.names)}, the rows have {', '.join(rows.column_names)}; "
+                "other columns go to a table of their own"
+            )
+        keys = self.key_names
+        columns = [_cast(rows[field.name], field, key=field.name in keys) for field in self.schema]
+        return pa.table(columns, schema=self.schema)
+
+    def to_bytes(self) -> bytes:
+        """Return the layout in bytes: an Arrow IPC schema whose metadata say which columns are keys and times."""
+        roles = bytes([self.keys, self.timed, self.created])
+        return self.schema.with_metadata({_ROLES: roles}).serialize().to_pybytes()
+
+
+def layout_of(
+    schema: pa.Schema, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+) -> Layout:
+    """Return the layout of rows of ``schema``; all columns that are no key and no time are values.
+
+    Raises MissingColumn, NameClash for one column in two roles, and InvalidType for keys, times and values of types
+    that they cannot have, a naive and a zoned time together among them.
+    """
+    times = [name for name in (event_time, created_time) if name is not None]
+    roles = [*keys, *times]
+    for name in roles:
+        if name not in schema.names:
+            raise MissingColumn(f"column '{name}' is not in the rows; they have {', '.join(schema.names)}")
+    if len(set(roles)) < len(roles) or len(set(schema.names)) < len(schema):
+        raise NameClash(f"keys, times and values need columns of their own; there is {', '.join([*roles, *schema.names])}")
+    clocks = [_clock(schema.field(name)) for name in times]
+    if len({clock.kind for clock in clocks}) > 1:
+        raise InvalidType(f"'{times[0]}' is {clocks[0].kind} and '{times[1]}' is {clocks[1].kind}; give both a zone or none")
+    values = [name for name in schema.names if name not in set(roles)]
+    fields = [_plain(schema.field(name), key=name in keys) for name in [*roles, *values]]
+    return Layout(pa.schema(fields), len(keys), event_time is not None, created_time is not None)
+
+
+@lru_cache(maxsize=256)
+def layout_from_bytes(raw: bytes) -> Layout:
+    """Return the layout that ``to_bytes`` wrote; raises CorruptData where it is none."""
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(raw))
+        keys, timed, created = (schema.metadata or {})[_ROLES]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as exc:
+        raise CorruptData(f"{len(raw)} bytes are no layout of an online table: {exc}") from exc
+    return Layout(schema.remove_metadata(), keys, bool(timed), bool(created))
+
+
+def _clock(field: pa.Field) -> Clock:
+    found = clock(field.type)
+    if found is None or found.kind not in ("naive", "zoned"):
+        raise InvalidType(f"time column '{field.name}' is {field.type}; a time is a timestamp or a date")
+    return found
+
+
+def _plain(field: pa.Field, *, key: bool) -> pa.Field:
+    try:
+        if key and rowkeys.kind(field.type) == "integer" and not pa.types.is_uint64(field.type):
+            # Integers of any width meet, so that a later load may have wider ones.
+            return pa.field(field.name, pa.int64())
+        return pa.field(field.name, cells.plain_type(field.type))
+    except InvalidType as exc:
+        raise InvalidType(f"column '{field.name}': {exc}") from exc
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field, *, key: bool) -> pa.ChunkedArray:
+    if column.type == field.type:
+        return column
+    if not (_alike(column.type, field.type) or (key and rowkeys.kind(column.type) == rowkeys.kind(field.type))):
+        raise InvalidType(
+            f"column '{field.name}' is {field.type} in the online table and {column.type} in the rows; "
+            "another type goes to a table of its own"
+        )
+    try:
+        if str(column.type).endswith("_view"):
+            # Arrow casts views only in its newest versions.
+            return pa.chunked_array([pa.array(column.to_pylist(), field.type)])
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        raise InvalidValue(f"column '{field.name}' does not fit the online table's {field.type}: {exc}") from exc
+
+
+def _alike(here: pa.DataType, there: pa.DataType) -> bool:
+    if cells.plain_type(here) == there:
+        return True
+    ours, theirs = clock(here), clock(there)
+    return ours is not None and theirs is not None and ours.kind == theirs.kind in ("naive", "zoned")

@@ -1,0 +1,95 @@
+"""Which rows of a training set go to which split: by time, or by a hash of chosen columns."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jukebox.errors import InvalidValue, MissingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TRAIN, EVAL = "train", "eval"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A rule that sends ``share`` of the rows to ``train`` and the rest to ``eval``.
+
+    ``by="time"`` gives ``train`` the earliest rows: every row before the label time at that share of the rows,
+    equal times never parted. ``by="hash"`` sends rows with equal ``columns`` to the same side, the same in every run.
+    """
+
+    by: str = "time"
+    share: float = 0.8
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Split:
+        """Return the rule that ``time:0.8``, ``hash:0.8`` or ``hash:0.8:user,item`` spells; raises InvalidValue.
+
+        >>> Split.parse("hash:0.9:user")
+        Split(by='hash', share=0.9, columns=('user',))
+        """
+        by, _, rest = text.partition(":")
+        share, _, columns = rest.partition(":")
+        try:
+            fraction = float(share or 0.8)
+        except ValueError:
+            fraction = -1.0
+        if by not in ("time", "hash") or not 0 < fraction < 1 or (by == "time" and columns):
+            raise InvalidValue(
+                f"'{text}' is no split; it is written time:0.8, hash:0.8 or hash:0.8:column,column with a train share between 0 and 1"
+            )
+        return cls(by, fraction, tuple(name for name in columns.split(",") if name))
+
+    def train_mask(self, table: pa.Table, time: str) -> np.ndarray:
+        """Return for each row whether it belongs to ``train``; ``time`` names the label time.
+
+        Raises MissingColumn when a column to hash is not there.
+        """
+        if not table.num_rows:
+            return np.zeros(0, dtype=bool)
+        if self.by == "time":
+            return _before_share(table[time], self.share)
+        columns = self.columns or tuple(table.column_names)
+        missing = [name for name in columns if name not in table.column_names]
+        if missing:
+            raise MissingColumn(f"column '{missing[0]}' of the split is not in the labels; they have {table.column_names}")
+        hashes = _row_hashes([table[name] for name in columns])
+        return hashes < np.uint64(int(self.share * 2**64))
+
+
+def _before_share(times: pa.ChunkedArray, share: float) -> np.ndarray:
+    threshold = pc.sort_indices(times)[min(int(len(times) * share), len(times) - 1)]
+    return pc.less(times, times[threshold.as_py()]).to_numpy()
+
+
+def _row_hashes(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
+    total = np.zeros(len(columns[0]), dtype=np.uint64)
+    for column in columns:
+        total = _mix(total ^ _value_hashes(column))
+    return total
+
+
+def _value_hashes(column: pa.ChunkedArray) -> np.ndarray:
+    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = pa.concat_arrays(encoded.chunks)
+    encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
+    table = [hashlib.blake2b(repr(value).encode(), digest_size=8).digest() for value in encoded.dictionary.to_pylist()]
+    hashes = np.frombuffer(b"".join([*table, bytes(8)]), dtype="<u8").astype(np.uint64)
+    return hashes[encoded.indices.fill_null(len(table)).to_numpy(zero_copy_only=False).astype(np.int64)]
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    # The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the input reaches every bit.
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,1 @@
+"""What several components share over files and stores."""

@@ -1,0 +1,132 @@
+"""From names to what the registry holds: which features an endpoint feeds, and which partitions hold a feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jukebox.errors import InvalidValue, NoPartition, NotRegistered, UnknownFeature
+from jukebox.features import FeatureName
+from jukebox.tables import Manifest, partition_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import date
+
+    from jukebox.stores import RegisteredFeature, Registry
+
+
+def features_of_endpoint(
+    registry: Registry, endpoint: str, source_map: Mapping[str, str] | None = None, feature_set: str | None = None
+) -> tuple[RegisteredFeature, ...]:
+    """Return the features that ``endpoint`` feeds, or those of them that the source map names.
+
+    Raises NotRegistered for an endpoint that no feature has, UnknownFeature for a name that is not its, and
+    InvalidValue where the source map contradicts the registered source column.
+    """
+    everything = registry.features()
+    if feature_set is not None:
+        everything = registered(registry, list(_pinned(feature_set)), feature_set)
+    fed = {str(f.name): f for f in everything if f.feature.endpoint.name == endpoint}
+    if not fed:
+        known = sorted({f.feature.endpoint.name for f in everything})
+        raise NotRegistered(f"no registered feature has the endpoint '{endpoint}'; there is {', '.join(known) or 'none'}")
+    if source_map is None:
+        return tuple(fed.values())
+    return tuple(_mapped(fed, name, column, endpoint) for name, column in source_map.items())
+
+
+def _mapped(fed: Mapping[str, RegisteredFeature], name: str, column: str, endpoint: str) -> RegisteredFeature:
+    canonical = str(FeatureName.parse(name))
+    if canonical not in fed:
+        raise UnknownFeature(f"endpoint '{endpoint}' does not feed '{canonical}'; it feeds {', '.join(fed)}")
+    registered = fed[canonical].feature.column
+    if column != registered:
+        raise InvalidValue(
+            f"'{canonical}' is registered from column '{registered}', the source map says '{column}'; register the change first"
+        )
+    return fed[canonical]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One date of a feature table: its manifest, and the Parquet file that it names."""
+
+    day: date
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """The Parquet file."""
+        return Path(self.manifest.uri) / self.manifest.details["data"]
+
+    @property
+    def table(self) -> str:
+        """The URI of the feature table that it is part of."""
+        return str(Path(self.manifest.uri).parent)
+
+
+def features_of_table(table: str) -> tuple[str, ...]:
+    """Return the versioned names that the feature table at ``table`` holds; raises StorageError, CorruptData."""
+    return tuple(Manifest.read(table, "feature_table").details["features"])
+
+
+def partitions_of(
+    registry: Registry, feature: RegisteredFeature, tables: Collection[str] | None = None
+) -> tuple[Partition, ...]:
+    """Return the partitions that hold ``feature``, by date; of two loads of a date the newer counts.
+
+    ``tables`` keeps to feature tables at these URIs, as a pipeline hands them over. Raises NoPartition when there
+    is none or when a date was loaded again without the feature, StorageError or CorruptData when a table that the
+    registry knows is not whole.
+    """
+    found: dict[date, Partition | None] = {}
+    for source in registry.offline_sources(feature.versioned):
+        if tables is None or source.uri in tables:
+            for day in source.dates:
+                part = Partition(day, Manifest.read(partition_folder(source.uri, day), "partition"))
+                holds = feature.versioned in part.manifest.details["features"]
+                found[day] = part if holds else found.get(day)
+    lost = sorted(day for day, part in found.items() if part is None)
+    if lost or not found:
+        where = f"any longer for {len(lost)} dates from {lost[0]}" if lost else "offline"
+        where = "in the feature tables given" if tables is not None and not lost else where
+        endpoint = feature.feature.endpoint.name
+        raise NoPartition(f"'{feature.versioned}' is not loaded {where}; load its endpoint '{endpoint}' first")
+    return tuple(part for _, part in sorted(found.items()) if part is not None)
+
+
+def grouped(
+    registry: Registry, features: Sequence[RegisteredFeature], tables: Collection[str] | None = None
+) -> list[tuple[tuple[Partition, ...], list[RegisteredFeature]]]:
+    """Return the partitions with the features that they hold, so that each table is read once."""
+    groups: dict[tuple[str, ...], tuple[tuple[Partition, ...], list[RegisteredFeature]]] = {}
+    for feature in features:
+        found = partitions_of(registry, feature, tables)
+        groups.setdefault(tuple(str(p.path) for p in found), (found, []))[1].append(feature)
+    return list(groups.values())
+
+
+def registered(registry: Registry, names: Sequence[str], feature_set: str | None = None) -> list[RegisteredFeature]:
+    """Return the features of ``names``, in order; a feature set pins the versions that its run registered.
+
+    A name may end in ``@version``. Raises UnknownFeature with the nearest names.
+    """
+    pinned = _pinned(feature_set)
+    result = []
+    for text in names:
+        name, _, version = text.partition("@")
+        canonical = str(FeatureName.parse(name))
+        if version and not version.isdigit():
+            raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
+        result.append(registry.feature(canonical, int(version) if version else pinned.get(canonical)))
+    return result
+
+
+def _pinned(feature_set: str | None) -> dict[str, int]:
+    if feature_set is None:
+        return {}
+    return {f["name"]: f["version"] for f in Manifest.read(feature_set, "feature_set").details["features"]}
+
+

@@ -1,0 +1,32 @@
+"""The dates of a load: one day or a range, both ends included."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from jukebox.errors import InvalidValue
+
+
+def dates_between(*, on: str | None, start: str | None, end: str | None) -> tuple[date, ...]:
+    """Return the day ``on``, or every day from ``start`` to ``end``; all are ISO dates.
+
+    Raises InvalidValue when neither or both ways are used, a text is no date, or the range runs backwards.
+    """
+    if on and not start and not end:
+        return (_day(on),)
+    if start and end and not on:
+        first, last = _day(start), _day(end)
+        if last < first:
+            raise InvalidValue(f"the range of dates runs backwards, from {first} to {last}")
+        return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
+    given = {"date": on, "from": start, "to": end}
+    raise InvalidValue(
+        f"a load takes either a date or a range from … to …, not {', '.join(k for k, v in given.items() if v) or 'neither'}"
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidValue(f"'{text}' is no date; it is written 2013-01-31") from exc

@@ -1,0 +1,91 @@
+"""Every error that Jukebox raises on purpose, each also one of Python's own kinds.
+
+::
+
+    JukeboxError
+    ├── InvalidFile (ValueError)          a YAML file with faults, all of them listed with their lines
+    ├── InvalidValue (ValueError)         a value outside what a parameter or column may hold
+    ├── InvalidType (TypeError)           a type that does not fit, or two that do not meet
+    ├── MissingColumn (LookupError)       a named column is not there
+    ├── NameClash (ValueError)            one name for two things
+    ├── UnknownFeature (LookupError)      a feature name that the registry does not hold
+    ├── NotRegistered (LookupError)       anything else that the registry does not hold
+    ├── NoPartition (LookupError)         no data for a date
+    ├── CorruptData (ValueError)          bytes that are not what their name says
+    ├── StorageError (OSError)            a folder or store that cannot be read or written
+    └── MissingDependency (ImportError)   a library that an extra of the package brings
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class JukeboxError(Exception):
+    """The root: what a caller catches to catch all of them."""
+
+
+class InvalidFile(JukeboxError, ValueError):
+    """A file breaks its format; ``faults`` holds one line of text for each fault."""
+
+    def __init__(self, path: str, faults: Sequence[str]) -> None:
+        self.path, self.faults = path, tuple(faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__("\n".join([f"{path} has {count}:", *(f"  {fault}" for fault in faults)]))
+
+
+class InvalidValue(JukeboxError, ValueError):
+    """A value lies outside what its parameter or column may hold."""
+
+
+class InvalidType(JukeboxError, TypeError):
+    """A value or column has a type that does not fit."""
+
+
+class MissingColumn(JukeboxError, LookupError):
+    """A column is asked for by name and is not there."""
+
+
+class NameClash(JukeboxError, ValueError):
+    """One name would stand for two things."""
+
+
+class UnknownFeature(JukeboxError, LookupError):
+    """A feature name is not registered; the message offers the nearest names."""
+
+    @classmethod
+    def named(cls, name: str, known: Iterable[str]) -> UnknownFeature:
+        """Return the error for ``name``, with up to three of the ``known`` names that look like it."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}" if near else f"{len(names)} features are registered"
+        return cls(f"feature '{name}' is not registered; {hint}")
+
+
+class NotRegistered(JukeboxError, LookupError):
+    """The registry does not hold what was asked of it."""
+
+
+class NoPartition(JukeboxError, LookupError):
+    """A date or range of dates has no data."""
+
+
+class CorruptData(JukeboxError, ValueError):
+    """A file's bytes are not what its format says."""
+
+
+class StorageError(JukeboxError, OSError):
+    """A folder, file or store cannot be read or written."""
+
+
+class MissingDependency(JukeboxError, ImportError):
+    """A library is missing; the message names the extra that brings it."""
+
+    @classmethod
+    def of(cls, what: str, extra: str) -> MissingDependency:
+        """Return the error for ``what``, which ``pip install 'jukebox[extra]'`` brings."""
+        return cls(f"{what} is not installed; pip install 'jukebox[{extra}]' brings it")

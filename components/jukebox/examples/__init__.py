@@ -1,0 +1,1 @@
+"""What the example pipelines import: producers of their sources, preprocessing, models and metrics."""

@@ -1,0 +1,124 @@
+"""What a schema cannot say of a features file: names meet, times and zones exist, columns do not clash.
+
+Every check takes the file's plain value, faulty parts and all, and passes over what the schema has refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jukebox.errors import InvalidValue
+from jukebox.features.durations import parse_duration
+from jukebox.features.names import FeatureName
+from jukebox.features.spellings import offer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jukebox.features.yaml_lines import Fault, Path, Tree
+
+Fields = dict[str, Any]
+Entries = list[tuple["Path", Fields]]
+_TIMES = ("event_time", "created_time")
+
+
+def consistency_faults(value: Any, tree: Tree) -> Iterator[Fault]:
+    """Yield the faults of ``value`` that show when its parts are held against each other and the world."""
+    endpoints, features = list(_items(value, "endpoints")), list(_items(value, "features"))
+    yield from _twice([(path, _text(fields, "name")) for path, fields in endpoints], "name", tree)
+    yield from _twice([(path, _name(fields)) for path, fields in features], "name", tree)
+    for path, fields in endpoints:
+        keys = [(key, _text(inner, "column")) for key, inner in _items(fields, "keys", path)]
+        yield from _twice(keys, "column", tree)
+        yield from _unreadable(path, fields, "time_zone", _check_zone)
+        yield from _unreadable(path, fields, "slo", parse_duration)
+    known = {name: fields for _, fields in reversed(endpoints) if (name := _text(fields, "name")) is not None}
+    for path, fields in features:
+        yield from _unreadable(path, fields, "name", FeatureName.parse)
+        yield from _unreadable(path, fields, "max_age", parse_duration)
+        yield from _unknown_endpoint(path, fields, known)
+        yield from _crossed_limits(path, fields)
+    yield from _clashing_columns(features, known, tree)
+
+
+def _items(value: Any, field: str, path: Path = ()) -> Iterator[tuple[Path, Fields]]:
+    items = value.get(field) if isinstance(value, dict) else None
+    for position, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            yield (*path, field, position), item
+
+
+def _text(fields: Fields, field: str) -> str | None:
+    text = fields.get(field)
+    return text if isinstance(text, str) else None
+
+
+def _name(fields: Fields) -> str | None:
+    try:
+        return str(FeatureName.parse(fields["name"])) if _text(fields, "name") is not None else None
+    except InvalidValue:
+        return None
+
+
+def _twice(named: list[tuple[Path, str | None]], field: str, tree: Tree) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for path, name in named:
+        here = (*path, field)
+        if name is not None and first.setdefault(name, here) != here:
+            yield here, f"'{name}' is given on line {tree.line(first[name])} already"
+
+
+def _unreadable(path: Path, fields: Fields, field: str, read: Callable[[str], object]) -> Iterator[Fault]:
+    text = _text(fields, field)
+    try:
+        if text is not None:
+            read(text)
+    except InvalidValue as exc:
+        yield (*path, field), str(exc)
+
+
+def _check_zone(name: str) -> None:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        ZoneInfo(name)
+    # Names that lead out of the database, or to a folder within it, fail in ways of their own.
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise InvalidValue(f"'{name}' is no time zone{offer(name, available_timezones())}") from exc
+
+
+def _unknown_endpoint(path: Path, fields: Fields, known: dict[str, Fields]) -> Iterator[Fault]:
+    name = _text(fields, "endpoint")
+    if name is not None and name not in known:
+        hint = offer(name, known) or f"; there are {', '.join(known) or 'none'}"
+        yield (*path, "endpoint"), f"endpoint '{name}' is not in this file{hint}"
+
+
+def _crossed_limits(path: Path, fields: Fields) -> Iterator[Fault]:
+    quality = fields.get("quality")
+    low, high = (quality.get("min"), quality.get("max")) if isinstance(quality, dict) else (None, None)
+    if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+        yield (*path, "quality", "min"), f"min {low} is greater than max {high}"
+
+
+def _clashing_columns(features: Entries, known: dict[str, Fields], tree: Tree) -> Iterator[Fault]:
+    """Yield the features whose column, the last part of the name, their feature table has already."""
+    first: dict[tuple[str, str], tuple[Path, str]] = {}
+    for path, fields in features:
+        name, endpoint, here = _name(fields), _text(fields, "endpoint"), (*path, "name")
+        if name is None or endpoint not in known:
+            continue
+        column = FeatureName.parse(name).name
+        what = _taken(known[endpoint]).get(column)
+        other, other_name = first.setdefault((endpoint, column), (here, name))
+        if what is not None:
+            yield here, f"'{column}' is {what} of endpoint '{endpoint}' already"
+        elif other_name != name:
+            yield here, f"'{column}' is the column of '{other_name}' on line {tree.line(other)} already"
+
+
+def _taken(endpoint: Fields) -> dict[str, str]:
+    keys = [_text(key, "column") for _, key in _items(endpoint, "keys")]
+    times = {_text(endpoint, field): f"the {field}" for field in _TIMES}
+    taken = {**times, **dict.fromkeys(keys, "a key")}
+    return {column: what for column, what in taken.items() if column is not None}

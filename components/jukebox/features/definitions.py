@@ -1,0 +1,132 @@
+"""The nouns of the registry: keys, data endpoints and features, frozen and comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jukebox.features.durations import format_duration, parse_duration
+from jukebox.features.names import FeatureName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key column of an endpoint: the primitive entity that it names, and how its id is written."""
+
+    column: str
+    primitive_entity: str
+    identifier: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A named data set of dated partitions, with its keys and its rules of time.
+
+    ``uri`` may hold ``{date}``; one that is not absolute lies below the source folder that a load is given.
+    A ``static`` endpoint has no event time: its rows are true at all times. ``time_zone`` is the zone of
+    times that carry none, and the zone whose midnights part the dates.
+    """
+
+    name: str
+    uri: str
+    format: str
+    keys: tuple[Key, ...]
+    event_time: str | None = None
+    static: bool = False
+    created_time: str | None = None
+    time_zone: str | None = None
+    delivery: str | None = None
+    slo: str | None = None
+    owner: str | None = None
+    description: str | None = None
+    null_values: tuple[str, ...] = ("",)
+
+    @property
+    def entity_keys(self) -> tuple[str, ...]:
+        """The names of the key columns, in order."""
+        return tuple(key.column for key in self.keys)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Endpoint:
+        """Return the endpoint that ``to_json`` wrote, or that a features.yaml declares."""
+        keys = tuple(Key(**key) for key in value["keys"])
+        nulls = tuple(value.get("null_values", ("",)))
+        return cls(**{**value, "keys": keys, "null_values": nulls})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the endpoint as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature as it is declared: where it comes from, and what people should know of it."""
+
+    name: FeatureName
+    endpoint: Endpoint
+    column: str
+    data_type: str
+    description: str = ""
+    owner: str | None = None
+    max_age: timedelta | None = None
+    tags: tuple[str, ...] = ()
+    scope: str = "undefined"
+    life_cycle: str = "undefined"
+    # A mapping has no hash; two features that differ in it alone share theirs and are still unequal.
+    quality: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What makes a version: entity, keys, data type, source column and the rules of time."""
+        endpoint = self.endpoint
+        return {
+            "entity": self.name.entity,
+            "keys": [asdict(key) for key in endpoint.keys],
+            "data_type": self.data_type,
+            "column": self.column,
+            "event_time": endpoint.event_time,
+            "static": endpoint.static,
+            "created_time": endpoint.created_time,
+            "time_zone": endpoint.time_zone,
+        }
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the definition, in hex: equal digests are one version."""
+        return hashlib.sha256(json.dumps(self.definition, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Feature:
+        """Return the feature that ``to_json`` wrote."""
+        age = value.get("max_age")
+        return cls(
+            **{
+                **value,
+                "name": FeatureName.parse(value["name"]),
+                "endpoint": Endpoint.from_json(value["endpoint"]),
+                "max_age": None if age is None else parse_duration(age),
+                "tags": tuple(value.get("tags", ())),
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the feature as plain JSON values, its endpoint within."""
+        return {
+            "name": str(self.name),
+            "endpoint": self.endpoint.to_json(),
+            "column": self.column,
+            "data_type": self.data_type,
+            "description": self.description,
+            "owner": self.owner,
+            "max_age": None if self.max_age is None else format_duration(self.max_age),
+            "tags": list(self.tags),
+            "scope": self.scope,
+            "life_cycle": self.life_cycle,
+            "quality": dict(self.quality),
+        }

@@ -1,0 +1,95 @@
+"""One file a format, the same three functions in each: ``schema``, ``read`` and ``write``.
+
+A path names one file, or a folder whose files are read in the order of their names.
+What is read or written is a stream of Arrow record batches, so memory does not grow with the rows.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from jukebox.errors import InvalidValue
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+FORMATS = {
+    "parquet": "jukebox.formats.parquet",
+    "csv": "jukebox.formats.csv",
+    "tfrecord": "jukebox.formats.tfrecord",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How files that do not describe themselves are read; Parquet does, and takes no notice.
+
+    ``types``: column to type; the types of the others are found by reading all of the values once before.
+    ``null_values``, ``quoted_nulls``, ``header``, ``names`` (in place of a header), ``delimiter``: CSV.
+    ``scalars``: TFRecord; an undeclared column in which no row has two values is a scalar and not a list.
+    """
+
+    types: Mapping[str, pa.DataType] | None = None
+    null_values: tuple[str, ...] = ("",)
+    quoted_nulls: bool = False
+    header: bool = True
+    names: tuple[str, ...] | None = None
+    delimiter: str = ","
+    scalars: bool = True
+
+    def __post_init__(self) -> None:
+        """Hold names only where there is no header to hold them."""
+        if self.header and self.names is not None:
+            raise InvalidValue("names are given for a CSV file with a header; pass header=False as well")
+
+
+DEFAULTS = Options()
+
+
+class Format(Protocol):
+    """What every module of this package offers."""
+
+    SUFFIX: str
+
+    def schema(self, path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:
+        """Return the names and types that ``read`` gives for all columns."""
+
+    def read(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        columns: Sequence[str] | None = None,
+        options: Options = DEFAULTS,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield every row once, in order, with the asked columns in the asked order."""
+
+    def write(
+        self, path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema
+    ) -> int:
+        """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before."""
+
+
+def format_named(name: str) -> Format:
+    """Return the module of the format ``name``; it is imported at the first call."""
+    if name not in FORMATS:
+        raise InvalidValue(f"format '{name}' is not known; there are {', '.join(FORMATS)}")
+    return cast("Format", importlib.import_module(FORMATS[name]))
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """Return the format that the ending of a file, or of a folder's first data file, tells.
+
+    Raises InvalidValue for another ending, NoPartition where there is no file.
+    """
+    from jukebox.formats.files import source_files  # noqa: PLC0415 - that module stands on this one
+
+    file = source_files(path)[0]
+    endings = {".parquet": "parquet", ".csv": "csv", ".gz": "tfrecord", ".tfrecord": "tfrecord"}
+    if file.suffix not in endings:
+        raise InvalidValue(f"{file} does not tell its format; the endings known are {', '.join(endings)}")
+    return format_named(endings[file.suffix])

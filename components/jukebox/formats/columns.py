@@ -1,0 +1,63 @@
+"""Choosing columns by name, and holding batches to a schema."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+def chosen(columns: Sequence[str] | None, there: Sequence[str], where: object) -> list[str]:
+    """Return the names to read from ``there``: all for None, else ``columns``, each there and once."""
+    twice = repeated(there)
+    if twice:
+        raise NameClash(f"{where} has more than one column {quoted(twice)}")
+    if columns is None:
+        return list(there)
+    if isinstance(columns, str) or not columns:
+        raise InvalidValue(f"columns is {columns!r}; it takes a list of one or more names, or None for all")
+    if repeated(columns):
+        raise NameClash(f"column {quoted(repeated(columns))} is asked for more than once")
+    missing = [name for name in columns if name not in set(there)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise MissingColumn(
+            f"{quoted(missing)} {verb} not in {where}; it has {quoted(there) or 'no columns'}"
+        )
+    return list(columns)
+
+
+def conformed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the batches in the order of ``schema``; a missing column or another type is an error."""
+    for batch in batches:
+        if batch.schema.equals(schema):
+            yield batch
+            continue
+        names = chosen(schema.names, batch.schema.names, "the batch")
+        same_types(batch.schema, schema, "the batch", "the schema to write")
+        arrays = [batch.column(batch.schema.get_field_index(name)) for name in names]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def same_types(here: pa.Schema, there: pa.Schema, where: object, elsewhere: object) -> None:
+    """Raise InvalidType at the first column of ``there`` that has another type ``here``."""
+    for field in there:
+        mine = here.field(field.name).type
+        if not mine.equals(field.type):
+            raise InvalidType(f"column '{field.name}' is {mine} in {where} and {field.type} in {elsewhere}")
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that come more than once, in order."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return the names in quotes, with commas between."""
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,163 @@
+"""Parquet, read a row group at a time and written in row groups of 262,144 rows."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jukebox.errors import CorruptData, InvalidType
+from jukebox.formats import DEFAULTS, Options
+from jukebox.formats.columns import chosen, conformed, same_types
+from jukebox.formats.embeddings import loose, loosened, tight, tightened
+from jukebox.formats.files import reading, reason, replacing, source_files
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+SUFFIX = ".parquet"
+BATCH_ROWS = 131_072
+ROW_GROUP_ROWS = 262_144
+MAGIC = b"PAR1"
+SMALLEST = 12  # magic, length of the footer, magic
+
+
+def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
+    """Return the schema of the file, or of a folder's first file."""
+    return _schema(_opened(source_files(path)[0]))
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    options: Options = DEFAULTS,  # noqa: ARG001
+) -> Iterator[pa.RecordBatch]:
+    """Return a stream of the rows of the file, or of a folder's files by name, at most 131,072 at a time.
+
+    Raises NoPartition, MissingColumn, CorruptData naming the file, and InvalidType where the files of a
+    folder give one column two types.
+    """
+    files = source_files(path)
+    found = _schema(_opened(files[0]))
+    wanted = pa.schema([found.field(name) for name in chosen(columns, found.names, files[0])])
+    return itertools.chain.from_iterable(_rows(file, wanted, files[0]) for file in files)
+
+
+def write(
+    path: str | os.PathLike[str],
+    batches: Iterable[pa.RecordBatch],
+    *,
+    schema: pa.Schema,
+    compression: str = "zstd",
+) -> int:
+    """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before.
+
+    Raises StorageError where the folder is full or cannot be written, InvalidType for a column that Parquet
+    cannot hold.
+    """
+    chosen(None, schema.names, "the schema to write")
+    rows = 0
+    loose_schema = pa.schema([loosened(field) for field in schema], schema.metadata)
+    # Version 2.6 keeps nanoseconds, which 2.4 rounds to microseconds.
+    options = {"compression": compression, "version": "2.6"}
+    try:
+        with replacing(path) as temporary, pq.ParquetWriter(temporary, loose_schema, **options) as writer:
+            for table in _row_groups(conformed(batches, schema), loose_schema):
+                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                rows += table.num_rows
+    except pa.ArrowNotImplementedError as exc:
+        columns = ", ".join(f"'{field.name}' {field.type}" for field in schema)
+        raise InvalidType(f"{path} cannot hold one of the columns {columns}: {reason(exc)}") from exc
+    return rows
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(pa.RecordBatch.from_arrays([loose(column) for column in batch.columns], schema=schema))
+        rows += batch.num_rows
+        if rows >= ROW_GROUP_ROWS:
+            table, whole = pa.Table.from_batches(held, schema), rows - rows % ROW_GROUP_ROWS
+            yield table.slice(0, whole)
+            held = table.slice(whole).to_batches()
+            rows -= whole
+    if rows > 0:
+        yield pa.Table.from_batches(held, schema)
+
+
+def _schema(file: pq.ParquetFile) -> pa.Schema:
+    return pa.schema([tightened(field) for field in file.schema_arrow])
+
+
+def _rows(path: Path, wanted: pa.Schema, first: Path) -> Iterator[pa.RecordBatch]:
+    file = _opened(path)
+    found = _schema(file)
+    names = chosen(wanted.names, found.names, path)
+    same_types(found, wanted, path, first)
+    for group in range(file.num_row_groups):
+        rows = 0
+        with reading(path, "Parquet"):
+            batches = file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=names)
+        while True:
+            with reading(path, "Parquet"):
+                batch = next(batches, None)
+                if batch is None:
+                    break
+                batch.validate(full=True)
+            rows += batch.num_rows
+            yield _selected(batch, wanted)
+        if rows != file.metadata.row_group(group).num_rows:
+            raise _corrupt(path, f"row group {group} gives {rows} rows and declares another number")
+
+
+def _selected(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
+    # Asked for 'a', the reader also gives 'a.b'.
+    places = [batch.schema.get_field_index(name) for name in wanted.names]
+    arrays = [tight(batch.column(at), field) for at, field in zip(places, wanted, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    with reading(path, "Parquet"):
+        _check_ends(path)
+        file = pq.ParquetFile(path)
+        _check_chunks(path, file.metadata)
+        file.schema_arrow.names  # noqa: B018  a type that Arrow cannot hold is refused here
+        return file
+
+
+def _check_ends(path: Path) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(len(MAGIC))
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - 8))
+        tail = stream.read()
+    if size < SMALLEST or head != MAGIC or tail[-4:] != MAGIC:
+        raise _corrupt(path, f"it has no 'PAR1' at both ends of its {size} bytes")
+    footer = int.from_bytes(tail[:4], "little")
+    if not 0 < footer <= size - SMALLEST:
+        raise _corrupt(path, f"its footer claims {footer} of its {size} bytes")
+
+
+def _check_chunks(path: Path, metadata: pq.FileMetaData) -> None:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    counts = [group.num_rows for group in groups]
+    if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
+        raise _corrupt(path, f"its row groups do not add up to {metadata.num_rows} rows")
+    room = path.stat().st_size - metadata.serialized_size - 8
+    for chunk in (group.column(index) for group in groups for index in range(group.num_columns)):
+        start, size = chunk.data_page_offset, chunk.total_compressed_size
+        if chunk.has_dictionary_page:
+            start = min(start, chunk.dictionary_page_offset)
+        if start < len(MAGIC) or size < 0 or start + size > room:
+            raise _corrupt(path, f"column '{chunk.path_in_schema}' lies outside of it")
+
+
+def _corrupt(path: Path, why: str) -> CorruptData:
+    return CorruptData(f"{path} is not whole Parquet: {why}")

@@ -1,0 +1,9 @@
+"""Every KFP face, so that a pipeline imports from one place."""
+
+from jukebox.feature_statistics.kfp import feature_statistics
+from jukebox.offline_load.kfp import offline_load
+from jukebox.online_load.kfp import online_load
+from jukebox.point_in_time_join.kfp import point_in_time_join
+from jukebox.register_features.kfp import register_features
+
+__all__ = ["feature_statistics", "offline_load", "online_load", "point_in_time_join", "register_features"]

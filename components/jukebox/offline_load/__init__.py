@@ -1,0 +1,95 @@
+"""Load features of a data endpoint into a feature table: dated Parquet partitions that training sets are joined from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date as day
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from jukebox.engine.catalog import features_of_endpoint
+from jukebox.engine.dates import dates_between
+from jukebox.engine.feature_tables import describe_table, write_partition
+from jukebox.engine.sources import Delivery
+from jukebox.stores import OfflineSource, Recorded, open_registry
+from jukebox.tables import Manifest, Source, file_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def run(  # noqa: PLR0913 - the parts of a load
+    *,
+    endpoint: str,
+    source: str,
+    registry: str,
+    out: str,
+    feature_set: str | None = None,
+    features: Mapping[str, str] | None = None,
+    date: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    execution: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Leave a feature table at ``out`` that holds ``endpoint``'s features for a date, or for every date of a range.
+
+    ``source`` is the folder below which the endpoint's ``uri`` lies; ``features`` is the source map, from feature
+    name to source column, by default all registered features of the endpoint; ``feature_set`` pins their versions. A partition that is already there is
+    replaced whole. Rows of an endpoint without ``{date}`` go to the dates of their event times, a static one's to
+    the last date. Returns the table's manifest; the table becomes the features' offline source.
+
+    Raises NotRegistered, UnknownFeature, NoPartition, MissingColumn, InvalidType, CorruptData and StorageError.
+    """
+    days = dates_between(on=date, start=start, end=end)
+    store = open_registry(registry)
+    chosen = features_of_endpoint(store, endpoint, features, feature_set)
+    delivery = Delivery(chosen[0].feature.endpoint, chosen, source)
+    delivery.require(days)
+    about = _about(delivery)
+    for done, part in enumerate(delivery.parts(days), 1):
+        read = (Source(str(part.path), file_fingerprint(part.path)),)
+        write_partition(out, part.day, part.batches, replace(about, inputs=read))
+        if progress is not None:
+            progress(done, len(days))
+    table = describe_table(out, about)
+    store.add_offline_source(_offline_source(table))
+    store.record(
+        "offline_load",
+        makes=[feature.versioned for feature in chosen],
+        inputs=[Recorded("jukebox.DataSet", source)],
+        outputs=[Recorded("jukebox.FeatureTable", out)],
+        execution=execution,
+    )
+    return table
+
+
+def _about(delivery: Delivery) -> Manifest:
+    endpoint = delivery.endpoint
+    names = [*endpoint.entity_keys, delivery.event_time]
+    names += [endpoint.created_time] if endpoint.created_time is not None else []
+    columns = {feature.versioned: feature.name.name for feature in delivery.features}
+    return Manifest(
+        kind="partition",
+        schema=dict.fromkeys([*names, *columns.values()], "null"),
+        keys=endpoint.entity_keys,
+        event_time=delivery.event_time,
+        created_time=endpoint.created_time,
+        details={
+            "endpoint": endpoint.name,
+            "static": endpoint.static,
+            "features": columns,
+            "delivered_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        },
+    )
+
+
+def _offline_source(table: Manifest) -> OfflineSource:
+    return OfflineSource(
+        uri=table.uri,
+        endpoint=table.details["endpoint"],
+        features=tuple(table.details["features"]),
+        dates=tuple(day.fromisoformat(text) for text in table.details["dates"]),
+        fingerprint=table.fingerprint,
+        delivered_at=datetime.fromisoformat(table.details["delivered_at"]),
+    )

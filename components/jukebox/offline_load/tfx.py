@@ -1,0 +1,69 @@
+"""The TFX face of offline_load."""
+
+import json
+
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.channel import BaseChannel, Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from jukebox import offline_load
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe
+
+
+class Spec(ComponentSpec):
+    """The parameters and channels of OfflineLoad."""
+
+    PARAMETERS = {
+        "endpoint": ExecutionParameter(type=str),
+        "registry": ExecutionParameter(type=str),
+        "features": ExecutionParameter(type=str),
+        "date": ExecutionParameter(type=str, optional=True),
+        "start": ExecutionParameter(type=str, optional=True),
+        "end": ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS = {"source": ChannelParameter(type=DataSet), "feature_set": ChannelParameter(type=FeatureSet)}
+    OUTPUTS = {"feature_table": ChannelParameter(type=FeatureTable)}
+
+
+class Executor(BaseExecutor):
+    """Runs offline_load in a TFX pipeline."""
+
+    def Do(self, input_dict, output_dict, exec_properties):
+        """Load the endpoint and describe the feature table."""
+        [feature_table], [source] = output_dict["feature_table"], input_dict["source"]
+        [feature_set] = input_dict["feature_set"]
+        parameters = {**exec_properties, "features": json.loads(exec_properties["features"])}
+        manifest = offline_load.run(
+            **parameters,
+            source=source.uri,
+            feature_set=feature_set.uri,
+            out=feature_table.uri,
+            execution=self._context.unique_id,
+        )
+        describe(feature_table, manifest)
+
+
+class OfflineLoad(BaseComponent):
+    """Loads features of a data endpoint for a date or a range; gives the channel ``feature_table``."""
+
+    SPEC_CLASS = Spec
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        source: BaseChannel,
+        feature_set: BaseChannel,
+        registry: str,
+        features: dict[str, str] | None = None,
+        date: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+    ):
+        """Take an endpoint's name, the data set that it lies in, the source map, and a date or a range."""
+        texts = {"endpoint": endpoint, "registry": registry, "date": date, "start": start, "end": end}
+        channels = {"source": source, "feature_set": feature_set, "feature_table": Channel(type=FeatureTable)}
+        super().__init__(Spec(**texts, **channels, features=json.dumps(features)))

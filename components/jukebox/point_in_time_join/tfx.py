@@ -1,0 +1,85 @@
+"""The TFX face of point_in_time_join."""
+
+import json
+from typing import Any
+
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.channel import BaseChannel, Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.artifact_utils import encode_split_names
+from tfx.types.standard_artifacts import Examples
+
+from jukebox import point_in_time_join
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe
+
+
+class Spec(ComponentSpec):
+    """The parameters and channels of PointInTimeJoin."""
+
+    PARAMETERS = {
+        "label_time": ExecutionParameter(type=str),
+        "registry": ExecutionParameter(type=str),
+        "features": ExecutionParameter(type=str),
+        "split": ExecutionParameter(type=str),
+        "keys": ExecutionParameter(type=str),
+        "allow_exact": ExecutionParameter(type=bool),
+        "as_known": ExecutionParameter(type=bool),
+        "proof": ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "labels": ChannelParameter(type=DataSet),
+        "feature_tables": ChannelParameter(type=FeatureTable),
+        "feature_set": ChannelParameter(type=FeatureSet),
+    }
+    OUTPUTS = {"training_set": ChannelParameter(type=Examples)}
+
+
+class Executor(BaseExecutor):
+    """Runs point_in_time_join in a TFX pipeline."""
+
+    def Do(self, input_dict, output_dict, exec_properties):
+        """Join the features to the labels and describe the training set."""
+        [training_set], [labels] = output_dict["training_set"], input_dict["labels"]
+        [feature_set] = input_dict["feature_set"]
+        texts = {name: json.loads(exec_properties[name]) for name in ("features", "keys")}
+        manifest = point_in_time_join.run(
+            **{**exec_properties, **texts},
+            labels=labels.uri,
+            feature_tables=[table.uri for table in input_dict["feature_tables"]],
+            feature_set=feature_set.uri,
+            out=training_set.uri,
+            execution=self._context.unique_id,
+        )
+        training_set.split_names = encode_split_names(list(manifest.details["splits"]))
+        describe(training_set, manifest)
+
+
+class PointInTimeJoin(BaseComponent):
+    """Joins features to labels as they were known at each label's time; gives the channel ``training_set``."""
+
+    SPEC_CLASS = Spec
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        labels: BaseChannel,
+        label_time: str,
+        features: dict[str, Any] | list[str],
+        feature_tables: BaseChannel,
+        feature_set: BaseChannel,
+        registry: str,
+        split: str = "time:0.8",
+        keys: dict[str, str] | None = None,
+        allow_exact: bool = True,
+        as_known: bool = True,
+        proof: str = "sample",
+    ):
+        """Take the labels, the request, and the channels that say which tables and versions it may use."""
+        channels = {"labels": labels, "feature_tables": feature_tables, "feature_set": feature_set}
+        rules = {"split": split, "allow_exact": allow_exact, "as_known": as_known, "proof": proof}
+        texts = {"features": json.dumps(features), "keys": json.dumps(keys)}
+        out = Channel(type=Examples)
+        super().__init__(Spec(label_time=label_time, registry=registry, **channels, **rules, **texts, training_set=out))

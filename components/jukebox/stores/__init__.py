@@ -1,0 +1,197 @@
+"""The protocols of everything that has a database behind it, and the one place that opens them by URI."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jukebox.core.lineage_nodes import LineageSource as LineageSource  # noqa: PLC0414 - it belongs to the protocols here
+from jukebox.errors import InvalidValue
+from jukebox.features import Feature, FeatureName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import ModuleType
+
+    import pyarrow as pa
+
+    from jukebox.core.layouts import Layout, Row
+    from jukebox.core.lineage import Node
+
+DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
+
+_REGISTRIES = {"mlmd+sqlite": "jukebox.stores.mlmd"}
+_ONLINE = {"sqlite": "jukebox.stores.sqlite", "bigtable": "jukebox.stores.bigtable"}
+
+
+@dataclass(frozen=True)
+class RegisteredFeature:
+    """A feature as the registry holds it: its version, counted from 1, and its revision.
+
+    ``revision`` counts every change of the feature, of definition or of metadata; ``change`` says what the
+    registration did: ``new``, ``new version``, ``edited`` or ``unchanged``.
+    """
+
+    feature: Feature
+    version: int
+    revision: int
+    change: str = "unchanged"
+
+    @property
+    def name(self) -> FeatureName:
+        """The feature's name."""
+        return self.feature.name
+
+    @property
+    def versioned(self) -> str:
+        """The name with its version, ``/entity/…/name/temp@1``."""
+        return f"{self.feature.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class FormerRevision:
+    """What a feature was until ``replaced_at``, in UTC."""
+
+    registered: RegisteredFeature
+    replaced_at: datetime
+
+
+@dataclass(frozen=True)
+class OfflineSource:
+    """A feature table that holds features for some dates; ``features`` are versioned names (``…@1``)."""
+
+    uri: str
+    endpoint: str
+    features: tuple[str, ...]
+    dates: tuple[date, ...]
+    fingerprint: str
+    delivered_at: datetime
+
+
+@dataclass(frozen=True)
+class OnlineSource:
+    """A table of an online store that serves features; ``features`` are versioned names (``…@1``)."""
+
+    store: str
+    table: str
+    features: tuple[str, ...]
+    rows: int
+    fingerprint: str
+    loaded_at: datetime
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An artifact that a run read or wrote, as lineage records it."""
+
+    type: str
+    uri: str
+    name: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+class Registry(Protocol):
+    """What is known of features: their versions, and where they lie offline and online."""
+
+    def features(self) -> Sequence[RegisteredFeature]:
+        """Return the newest version of every feature, by name."""
+
+    def feature(self, name: str, version: int | None = None) -> RegisteredFeature:
+        """Return a feature by name, its newest version by default; raises UnknownFeature."""
+
+    def history(self, name: str) -> Sequence[FormerRevision]:
+        """Return what a feature was before each of its changes, oldest first; raises UnknownFeature."""
+
+    def plan(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
+        """Return what ``register`` would return, and write nothing."""
+
+    def register(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
+        """Make the registry hold ``features``; what it holds already stays as it is."""
+
+    def add_offline_source(self, source: OfflineSource) -> None:
+        """Make ``source`` known as where its features lie for its dates."""
+
+    def offline_sources(self, versioned: str) -> Sequence[OfflineSource]:
+        """Return the offline sources of a versioned feature, the newest registration last."""
+
+    def set_online_source(self, source: OnlineSource) -> None:
+        """Make ``source`` the one that serves its features from now on."""
+
+    def online_source(self, versioned: str) -> OnlineSource:
+        """Return where a versioned feature is served; raises NotRegistered."""
+
+    def record(  # noqa: PLR0913 - an execution has these parts
+        self,
+        component: str,
+        *,
+        reads: Iterable[str] = (),
+        makes: Iterable[str] = (),
+        inputs: Iterable[Recorded] = (),
+        outputs: Iterable[Recorded] = (),
+        execution: str | None = None,
+    ) -> None:
+        """Record one run: versioned features that it ``reads`` or ``makes``, its inputs and outputs.
+
+        ``execution`` is the orchestrator's own execution in this very store: then only the features are
+        tied to it, for it records the rest itself. Otherwise an execution of our own is written whole.
+        """
+
+
+class OnlineStore(Protocol):
+    """A store of feature rows by key; newest (event time, created time) wins whatever the order of writes.
+
+    A table's columns, keys, times and types are those of its first write. Columns that are no key and no time are
+    values; the row of a key is replaced whole.
+    """
+
+    def write(
+        self, table: str, rows: pa.Table, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+    ) -> Written:
+        """Make the store hold the newest row of each key, of what it held and ``rows``.
+
+        Of equal (event, created) the last in ``rows``, and the last write, wins: it is a correction. A null created
+        time ranks lowest. ``event_time`` None is for static rows, of which the last write wins. A write that breaks
+        off leaves part of it done, and the same write again completes it. Raises MissingColumn, NameClash,
+        InvalidType for other columns or types than the table's, InvalidValue for a null in a key or in the event
+        time, StorageError and CorruptData.
+        """
+
+    def read(self, table: str, entities: Sequence[Mapping[str, Any]]) -> Sequence[Row | None]:
+        """Return the row of each entity, a mapping that holds the key columns; None where there is none.
+
+        All are read in one round, as they stood at one moment. Raises NotRegistered for a table that is not there,
+        MissingColumn and InvalidType for an entity that does not fit its keys, StorageError and CorruptData.
+        """
+
+    def layout(self, table: str) -> Layout:
+        """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
+
+    def tables(self) -> Sequence[str]:
+        """Return the names of the tables, in order."""
+
+    def close(self) -> None:
+        """Let go of connections; the next call opens them again."""
+
+
+def open_registry(uri: str) -> Registry:
+    """Return the registry at ``uri``; raises InvalidValue for a scheme that is not known."""
+    return _module(uri, _REGISTRIES, "registry").open_registry(uri)
+
+
+def open_lineage(uri: str) -> LineageSource:
+    """Return the lineage at ``uri``; raises InvalidValue for a scheme that is not known."""
+    return _module(uri, _REGISTRIES, "lineage source").open_lineage(uri)
+
+
+def open_online(uri: str) -> OnlineStore:
+    """Return the online store at ``uri``; raises InvalidValue for a scheme that is not known."""
+    return _module(uri, _ONLINE, "online store").open_online(uri)
+
+
+def _module(uri: str, known: Mapping[str, str], what: str) -> ModuleType:
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme not in known:
+        raise InvalidValue(f"'{uri}' is no {what}; its URI starts with {' or '.join(f'{k}://' for k in known)}")
+    return importlib.import_module(known[scheme])

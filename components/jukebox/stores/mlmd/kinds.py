@@ -1,0 +1,88 @@
+"""The MLMD types that Jukebox keeps its registry in, and how a node's facts are written: as text, in custom properties."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from jukebox.errors import InvalidValue
+from jukebox.features import FeatureName
+from jukebox.stores.mlmd.library import pb, status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jukebox.stores.mlmd.connection import Store
+
+FEATURE = "jukebox.Feature"
+REVISION = "jukebox.FeatureRevision"
+REGISTRATION = "jukebox.Registration"
+FAMILY = "jukebox.FeatureFamily"
+ENTITY = "jukebox.Entity"
+ENDPOINT = "jukebox.DataEndpoint"
+OFFLINE_SOURCE = "jukebox.OfflineSource"
+ONLINE_SOURCE = "jukebox.OnlineSource"
+
+_LONGEST = 255  # what MLMD's tables hold of a name on a server
+
+
+def artifact_type(store: Store, name: str) -> int:
+    """Return the id of an artifact type, which is made if it is not there and else left as it is."""
+    return int(store.call("put_artifact_type", pb.ArtifactType(name=name), can_omit_fields=True))
+
+
+def execution_type(store: Store, name: str) -> int:
+    """Return the id of an execution type, which is made if it is not there and else left as it is."""
+    return int(store.call("put_execution_type", pb.ExecutionType(name=name), can_omit_fields=True))
+
+
+def context_type(store: Store, name: str) -> int:
+    """Return the id of a context type, which is made if it is not there and else left as it is."""
+    return int(store.call("put_context_type", pb.ContextType(name=name), can_omit_fields=True))
+
+
+def node_name(text: str) -> str:
+    """Return ``text`` as an MLMD name: whole where it fits, else its beginning and its SHA-256.
+
+    >>> node_name("/airport/temp")
+    '/airport/temp'
+    >>> len(node_name("x" * 1000))
+    255
+    """
+    if len(text) <= _LONGEST:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: _LONGEST - 1 - len(digest)]}-{digest}"
+
+
+def split_version(text: str) -> tuple[FeatureName, int | None]:
+    """Return the name and the version that ``text`` spells, ``/airport/weather/temp@2``; None where it has none."""
+    name, at, version = text.partition("@")
+    if at and not (version.isascii() and version.isdigit()):
+        raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
+    return FeatureName.parse(name), int(version) if at else None
+
+
+def set_texts(node: Any, texts: Mapping[str, str]) -> None:  # noqa: ANN401 - an artifact, execution or context
+    """Make ``texts`` custom properties of an MLMD node."""
+    for key, text in texts.items():
+        node.custom_properties[key].string_value = text
+
+
+def text_of(node: Any, key: str) -> str:  # noqa: ANN401 - an artifact, execution or context
+    """Return a custom property that ``set_texts`` wrote."""
+    return str(node.custom_properties[key].string_value)
+
+
+def to_json(value: object) -> str:
+    """Return the one JSON text of ``value``: equal values have equal texts."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def contexts_of(store: Store, artifact: int) -> Sequence[pb.Context]:
+    """Return the contexts that an artifact is attributed to; MLMD itself takes none for an error."""
+    try:
+        return store.call("get_contexts_by_artifact", artifact)  # type: ignore[no-any-return]
+    except status.NotFoundError:
+        return ()

@@ -1,0 +1,99 @@
+"""The lineage of an MLMD store: artifacts, executions and events, read in batches by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jukebox.core.lineage_nodes import Event, Node
+from jukebox.errors import NotRegistered
+from jukebox.stores.mlmd.kinds import split_version
+from jukebox.stores.mlmd.library import pb
+from jukebox.stores.mlmd.versions import versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jukebox.core.lineage_nodes import NodeId
+    from jukebox.stores.mlmd.connection import Store
+
+_BATCH = 2000  # ids in one query
+# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
+_OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
+_EDGES = _OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
+
+
+class MlmdLineage:
+    """The LineageSource protocol on an MLMD store, whoever wrote it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def feature_nodes(self, name: str) -> Sequence[Node]:
+        """Return the artifacts of a feature's versions, oldest first, or of ``name@version``; raises UnknownFeature."""
+        return [_artifact(artifact) for artifact in versions_of(self._store, *split_version(name))]
+
+    def nodes_at(self, uri: str) -> Sequence[Node]:
+        """Return the artifacts at a URI, oldest first, with or without a slash at its end, or at the absolute path.
+
+        Raises NotRegistered.
+        """
+        bare = uri.rstrip("/")
+        for spelled in dict.fromkeys([uri, bare, f"{bare}/", str(Path(uri).absolute())]):
+            found = self._store.call("get_artifacts_by_uri", spelled)
+            if found:
+                return [_artifact(artifact) for artifact in sorted(found, key=lambda artifact: artifact.id)]
+        raise NotRegistered(f"no artifact at '{uri}' is recorded in {self._store.path}")
+
+    def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
+        """Return the events of artifacts."""
+        return self._events("get_events_by_artifact_ids", ids)
+
+    def events_of_executions(self, ids: Sequence[NodeId]) -> Sequence[Event]:
+        """Return the events of executions."""
+        return self._events("get_events_by_execution_ids", ids)
+
+    def artifacts(self, ids: Sequence[NodeId]) -> Sequence[Node]:
+        """Return artifacts by id; what is not there is left out."""
+        return [_artifact(artifact) for artifact in self._batches("get_artifacts_by_id", ids)]
+
+    def executions(self, ids: Sequence[NodeId]) -> Sequence[Node]:
+        """Return executions by id; what is not there is left out."""
+        return [_execution(execution) for execution in self._batches("get_executions_by_id", ids)]
+
+    def _events(self, method: str, ids: Sequence[NodeId]) -> list[Event]:
+        found = self._batches(method, ids)
+        told = ((event.artifact_id, event.execution_id, event.type) for event in found)
+        return [Event(artifact, run, kind in _OUTPUTS) for artifact, run, kind in told if kind in _EDGES]
+
+    def _batches(self, method: str, ids: Sequence[NodeId]) -> Iterator[Any]:
+        for first in range(0, len(ids), _BATCH):
+            yield from self._store.call(method, ids[first : first + _BATCH])
+
+
+def _artifact(artifact: pb.Artifact) -> Node:
+    return Node(
+        kind="artifact",
+        id=artifact.id,
+        type=artifact.type,
+        name=artifact.name,
+        uri=artifact.uri,
+        state=pb.Artifact.State.Name(artifact.state),
+        properties=_properties(artifact),
+    )
+
+
+def _execution(execution: pb.Execution) -> Node:
+    return Node(
+        kind="execution",
+        id=execution.id,
+        type=execution.type,
+        name=execution.name,
+        state=pb.Execution.State.Name(execution.last_known_state),
+        properties=_properties(execution),
+    )
+
+
+def _properties(node: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 - an artifact or an execution
+    values = [*node.properties.items(), *node.custom_properties.items()]
+    return tuple(sorted((key, str(getattr(value, value.WhichOneof("value") or "string_value"))) for key, value in values))

@@ -1,0 +1,20 @@
+"""Every TFX face, so that a pipeline imports from one place."""
+
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable
+from jukebox.feature_statistics.tfx import FeatureStatistics
+from jukebox.offline_load.tfx import OfflineLoad
+from jukebox.online_load.tfx import OnlineLoad
+from jukebox.point_in_time_join.tfx import PointInTimeJoin
+from jukebox.register_features.tfx import RegisterFeatures
+
+__all__ = [
+    "DataSet",
+    "FeatureSet",
+    "FeatureStatistics",
+    "FeatureTable",
+    "OfflineLoad",
+    "OnlineLoad",
+    "OnlineTable",
+    "PointInTimeJoin",
+    "RegisterFeatures",
+]

@@ -1,0 +1,41 @@
+"""The flights pipeline on Kubeflow Pipelines: register, load, join, describe and serve the features."""
+
+from kfp import dsl
+
+from jukebox.examples.flights.kfp import flight_sources
+from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
+from jukebox.kfp import feature_statistics, offline_load, online_load, point_in_time_join, register_features
+
+
+@dsl.pipeline(name="flights")
+def pipeline(
+    features: str = "pipelines/flights/features.yaml",
+    registry: str = "mlmd+sqlite://.demo/flights/kfp/registry.db",
+    store: str = "sqlite://.demo/flights/kfp/online.db",
+):
+    """Leaves a training set with its proof and statistics, and an online store that serves its features."""
+    produced = flight_sources()
+    known = register_features(features=features, registry=registry).outputs["feature_set"]
+    loads = {
+        endpoint: offline_load(
+            endpoint=endpoint,
+            source=produced.outputs["sources"],
+            feature_set=known,
+            registry=registry,
+            **dates,
+        )
+        for endpoint, dates in ENDPOINTS.items()
+    }
+    join = point_in_time_join(
+        labels=produced.outputs["labels"],
+        label_time=LABEL_TIME,
+        features={name: "" for name in FEATURES},
+        feature_tables=[load.outputs["uri"] for load in loads.values()],
+        feature_set=known,
+        registry=registry,
+    )
+    feature_statistics(data=join.outputs["training_set"], registry=registry)
+    for load in loads.values():
+        online_load(
+            feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store
+        )
