@@ -53,11 +53,11 @@ def _compiled(pipelines: Path, out: Path) -> Iterator[Path]:
         Compiler().compile(getattr(faces, name), str(out / "components" / f"{name}.yaml"))
     for file in sorted(pipelines.rglob("*_kfp.py")):
         target = out / "pipelines" / f"{file.stem}.yaml"
-        Compiler().compile(_loaded(file).pipeline, str(target))
+        Compiler().compile(loaded(file).pipeline, str(target))
         yield _drawn(target)
     for file in sorted(pipelines.rglob("*_tfx.py")):
         target = out / "pipelines" / f"{file.stem}.yaml"
-        _compile_tfx(_loaded(file).pipeline(), target)
+        _compile_tfx(loaded(file).pipeline(), target)
         yield _drawn(target)
 
 
@@ -71,7 +71,8 @@ def _compile_tfx(pipeline: Any, target: Path) -> None:  # noqa: ANN401 - TFX has
     kubeflow.KubeflowV2DagRunner(config, output_dir=str(target.parent), output_filename=target.name).run(pipeline)
 
 
-def _loaded(file: Path) -> ModuleType:
+def loaded(file: Path) -> ModuleType:
+    """Return the module that ``file`` holds; it has no import name. Raises StorageError."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise StorageError(f"{file} cannot be imported")

@@ -45,14 +45,12 @@ def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
         values = column.cast(pa.binary()) if pa.types.is_string(column.type) else column
         offsets = np.concatenate([[0], np.cumsum(values.is_valid().to_numpy(zero_copy_only=False))])
         mask = values.is_null().to_numpy(zero_copy_only=False)
-        ends = pa.array(offsets.astype(np.int32), mask=np.append(mask, False))  # noqa: FBT003
+        ends = pa.array(offsets.astype(np.int32), mask=np.append(mask, False))
         columns[name] = pa.ListArray.from_arrays(ends, values.drop_null())
     return pa.RecordBatch.from_pydict(columns)
 
 
-def encoders() -> dict[
-    str, tuple[Callable[[pa.RecordBatch], pa.RecordBatch], Callable[[pa.RecordBatch], object]]
-]:
+def encoders() -> dict[str, tuple[Callable[[pa.RecordBatch], pa.RecordBatch], Callable[[pa.RecordBatch], object]]]:
     """Return each encoder with what prepares a batch for it, which is not timed."""
     found = {"jukebox": (lambda batch: batch, tfexample.encode)}
     try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jukebox.core.asof import Features
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jukebox.core.asof import Features
 
 TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -36,7 +36,7 @@ def instants(column: pa.ChunkedArray) -> list[int | float | None]:
         return [None if day is None else day * 86_400 * 10**9 for day in days]
     if pa.types.is_date64(kind):
         return [None if t is None else t * 10**6 for t in column.cast(pa.int64()).to_pylist()]
-    return [None if t is None or t != t else t for t in column.to_pylist()]
+    return [None if t is None or math.isnan(t) else t for t in column.to_pylist()]
 
 
 def is_too_old(label: float, event: float, limit: timedelta | None, *, counted: str) -> bool:

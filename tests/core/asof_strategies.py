@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +14,29 @@ from hypothesis import strategies as st
 from jukebox.core.asof import Features
 
 ENDS = [2**63 - 1, 2**63 - 2, -(2**63) + 1, -(2**63) + 2]
-NEAR = [0, 1, -1, 999, 1_000, 1_001, 10**6, 10**9 - 1, 10**9, -(10**9), 10**9 + 1, 86_400 * 10**9, 86_401 * 10**9]
-LIMITS = [None, timedelta(0), timedelta(microseconds=1), timedelta(milliseconds=1), timedelta(seconds=1), timedelta(1)]
+NEAR = [
+    0,
+    1,
+    -1,
+    999,
+    1_000,
+    1_001,
+    10**6,
+    10**9 - 1,
+    10**9,
+    -(10**9),
+    10**9 + 1,
+    86_400 * 10**9,
+    86_401 * 10**9,
+]
+LIMITS = [
+    None,
+    timedelta(0),
+    timedelta(microseconds=1),
+    timedelta(milliseconds=1),
+    timedelta(seconds=1),
+    timedelta(1),
+]
 
 NAIVE = [pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")] + [pa.date32(), pa.date64()]
 ZONED = [pa.timestamp(unit, tz) for unit in ("s", "us", "ns") for tz in ("UTC", "Europe/Berlin")]
@@ -129,7 +151,7 @@ def feature_tables(
 
 
 @st.composite
-def limits(draw: st.DrawFn, outputs: list[str]) -> Any:  # noqa: ANN401 - every form that max_age may have
+def limits(draw: st.DrawFn, outputs: list[str]) -> Any:
     """Draw one limit for all outputs, or some outputs' own."""
     if draw(st.booleans()):
         return draw(st.sampled_from(LIMITS))
@@ -140,13 +162,10 @@ def limits(draw: st.DrawFn, outputs: list[str]) -> Any:  # noqa: ANN401 - every 
 def cut(draw: st.DrawFn, table: pa.Table) -> list[pa.RecordBatch]:
     """Draw a way to cut a table into record batches, some of them empty."""
     ends = sorted([0, *draw(st.lists(st.integers(0, len(table)), max_size=4)), len(table)])
-    parts = [table.slice(low, high - low).combine_chunks() for low, high in zip(ends, ends[1:], strict=False)]
-    return [
-        pa.RecordBatch.from_arrays([one(column) for column in part.columns], schema=table.schema) for part in parts
-    ]
+    parts = [table.slice(low, high - low).combine_chunks() for low, high in pairwise(ends)]
+    return [pa.RecordBatch.from_arrays([one(column) for column in part.columns], schema=table.schema) for part in parts]
 
 
 def one(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array, an empty one too."""
     return pa.concat_arrays(column.chunks) if column.num_chunks > 0 else pa.array([], column.type)
-

@@ -35,9 +35,12 @@ def table(columns: list[list[str]], rows: list[list[Any]]) -> pa.Table:
 def array(values: list[Any], kind: pa.DataType) -> pa.Array:
     """Return an array of ISO texts, numbers and nulls, with all of their digits."""
     if pa.types.is_timestamp(kind):
-        return pa.array([None if value is None else nanoseconds(value) for value in values], pa.timestamp("ns")).cast(
-            pa.timestamp(kind.unit)
-        ).cast(pa.int64()).cast(kind)
+        return (
+            pa.array([None if value is None else nanoseconds(value) for value in values], pa.timestamp("ns"))
+            .cast(pa.timestamp(kind.unit))
+            .cast(pa.int64())
+            .cast(kind)
+        )
     if pa.types.is_date(kind):
         return pa.array([None if value is None else date.fromisoformat(value) for value in values], kind)
     return pa.array(values, kind)

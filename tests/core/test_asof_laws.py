@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -17,6 +17,9 @@ from jukebox.core import asof_stream, asof_values
 from jukebox.core.asof import Features, join, join_proven
 from tests.core import asof_oracle
 from tests.core.asof_strategies import cut, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Request = tuple[pa.Table, list[Features], dict[str, bool]]
 
@@ -57,7 +60,10 @@ def test_every_answer_is_the_one_that_the_rules_give(request: Request, rows: int
     with pieces_of(rows):
         joined, proofs = join_proven(labels, features, label_time="at", proof="full", **rules)
     assert as_bytes(joined.select(labels.column_names)) == as_bytes(labels)
-    assert joined.column_names == [*labels.column_names, *(name for asked in features for name in asked.values)]
+    assert joined.column_names == [
+        *labels.column_names,
+        *(name for asked in features for name in asked.values),
+    ]
     for asked, proof in zip(features, proofs, strict=True):
         expected = asof_oracle.answers(labels, asked, "at", **rules)
         for output, column in asked.values.items():
@@ -128,7 +134,11 @@ def test_another_feature_changes_no_other_column(request: Request) -> None:
 def test_row_order_matters_for_nothing_but_equal_times(request: Request, data: st.DataObject) -> None:
     """Feature rows in another order give the same answers where no two rows of a key have the same times."""
     labels, (asked,), rules = request
-    names = [*asked.keys.values(), asked.event_time, *([] if asked.created_time is None else [asked.created_time])]
+    names = [
+        *asked.keys.values(),
+        asked.event_time,
+        *([] if asked.created_time is None else [asked.created_time]),
+    ]
     marks = list(zip(*(texts(asked.table[name]) for name in names), strict=True))
     first_rows = [row for row, mark in enumerate(marks) if marks.index(mark) == row]
     table = asked.table.take(pa.array(first_rows, pa.int64()))
@@ -140,7 +150,7 @@ def test_row_order_matters_for_nothing_but_equal_times(request: Request, data: s
 def texts(column: pa.ChunkedArray) -> list[str]:
     """Return values as text, in which -0.0 and 0.0, and null and NaN, are one."""
     if pa.types.is_floating(column.type):
-        return [str(None if value is None or value != value else value + 0.0) for value in column.to_pylist()]
+        return [str(None if value is None or math.isnan(value) else value + 0.0) for value in column.to_pylist()]
     if pa.types.is_temporal(column.type):
         column = column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
     return [str(value) for value in column.to_pylist()]

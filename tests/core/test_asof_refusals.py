@@ -24,18 +24,33 @@ ASKED = Features(TABLE, keys={"user": "id"}, event_time="ts", values={"n": "play
 Join = Callable[[], Any]
 
 
-def asking(labels: pa.Table = LABELS, label_time: str = "at", table: Any = TABLE, **changes: Any) -> Join:  # noqa: ANN401
+def asking(labels: pa.Table = LABELS, label_time: str = "at", table: Any = TABLE, **changes: Any) -> Join:
     """Return the join with some of its arguments changed."""
     return lambda: join(labels, [replace(ASKED, table=table, **changes)], label_time=label_time)
 
 
-def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:  # noqa: ANN401
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
     """Return the table with a column replaced."""
     return table.set_column(table.column_names.index(name), name, values)
 
 
 ZONED = with_column(TABLE, "ts", pa.array([5], pa.timestamp("us", "UTC")))
 WHOLE_LABELS = with_column(LABELS, "at", pa.array([10, 20], pa.int64()))
+
+TABLE_0 = "feature table 0 ('n', …)"
+COLUMNS = "there is 'id', 'kind', 'ts', 'plays'"
+SAME = "give both the same kind"
+TIMES = "a time is a timestamp, a date, a signed integer or a float (both seconds)"
+ZONED_MESSAGE = (
+    f"time 'at' of the labels is timestamp[s] (naive) and 'ts' of {TABLE_0} is timestamp[us, tz=UTC] (zoned); {SAME}"
+)
+MILLISECONDS = WHOLE_LABELS.append_column("ms", [[1, 1_700_000_000_000]])
+NOT_COUNTABLE = (
+    "label time 'ms' holds 1700000000000 in row 1, an integer that is neither seconds (below 10^11) "
+    "nor nanoseconds (10^17 and more), so max_age cannot be counted; cast it to a timestamp"
+)
+DATED = ZONED.append_column("day", pa.array([0], pa.int32()).cast(pa.date32()))
+TWO_IDS = pa.table([[1], [2], pa.array([5], pa.timestamp("s")), [7]], names=["id", "id", "ts", "plays"])
 
 REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
     (
@@ -48,19 +63,19 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "feature_time_column_missing",
         asking(event_time="when"),
         MissingColumn,
-        "column 'when' is not in feature table 0 ('n', …); there is 'id', 'kind', 'ts', 'plays'",
+        f"column 'when' is not in {TABLE_0}; {COLUMNS}",
     ),
     (
         "feature_time_column_missing",
         asking(created_time="made"),
         MissingColumn,
-        "column 'made' is not in feature table 0 ('n', …); there is 'id', 'kind', 'ts', 'plays'",
+        f"column 'made' is not in {TABLE_0}; {COLUMNS}",
     ),
     (
         "feature_column_missing",
         asking(values={"n": "skips"}),
         MissingColumn,
-        "column 'skips' is not in feature table 0 ('n', …); there is 'id', 'kind', 'ts', 'plays'",
+        f"column 'skips' is not in {TABLE_0}; {COLUMNS}",
     ),
     (
         "label_key_column_missing",
@@ -75,7 +90,12 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "max_age of 'n' is datetime.timedelta(days=-1, seconds=86399, microseconds=999999); it must not be negative",
     ),
     *(
-        ("limit_of_wrong_type", asking(max_age=limit), InvalidType, f"max_age of 'n' is {limit!r}; it must be a timedelta or None")
+        (
+            "limit_of_wrong_type",
+            asking(max_age=limit),
+            InvalidType,
+            f"max_age of 'n' is {limit!r}; it must be a timedelta or None",
+        )
         for limit in (3, 1.5, "two days", [timedelta(1)], True)
     ),
     (
@@ -88,21 +108,19 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "time_types_differ",
         asking(WHOLE_LABELS, table=with_column(TABLE, "ts", pa.array([5.0]))),
         InvalidType,
-        "time 'at' of the labels is int64 (integer) and 'ts' of feature table 0 ('n', …) is double (float); "
-        "give both the same kind",
+        f"time 'at' of the labels is int64 (integer) and 'ts' of {TABLE_0} is double (float); {SAME}",
     ),
     (
         "time_types_differ",
         asking(WHOLE_LABELS),
         InvalidType,
-        "time 'at' of the labels is int64 (integer) and 'ts' of feature table 0 ('n', …) is timestamp[us] (naive); "
-        "give both the same kind",
+        f"time 'at' of the labels is int64 (integer) and 'ts' of {TABLE_0} is timestamp[us] (naive); {SAME}",
     ),
     (
         "key_types_differ",
         asking(keys={"user": "kind"}),
         InvalidType,
-        "key 'user' of the labels is int64 and 'kind' of feature table 0 ('n', …) is string; cast one to the other's type",
+        f"key 'user' of the labels is int64 and 'kind' of {TABLE_0} is string; cast one to the other's type",
     ),
     (
         "key_lists_of_different_length",
@@ -120,14 +138,13 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "time_is_text",
         asking(label_time="kind"),
         InvalidType,
-        "time 'kind' of the labels is string; a time is a timestamp, a date, a signed integer or a float (both seconds)",
+        f"time 'kind' of the labels is string; {TIMES}",
     ),
     (
         "time_is_text",
         asking(event_time="kind"),
         InvalidType,
-        "time 'kind' of feature table 0 ('n', …) is string; a time is a timestamp, a date, a signed integer or a float "
-        "(both seconds)",
+        f"time 'kind' of {TABLE_0} is string; {TIMES}",
     ),
     (
         "feature_name_collides_with_label_column",
@@ -151,7 +168,7 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "unknown_label_or_feature_table",
         asking(table=None),
         InvalidType,
-        "feature table 0 ('n', …) is builtins.NoneType; it must be a pyarrow Table or a stream of record batches",
+        f"{TABLE_0} is builtins.NoneType; it must be a pyarrow Table or a stream of record batches",
     ),
     (
         "no_features_requested",
@@ -184,15 +201,17 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "naive_and_aware_times_mixed",
         asking(table=ZONED),
         InvalidType,
-        "time 'at' of the labels is timestamp[s] (naive) and 'ts' of feature table 0 ('n', …) is timestamp[us, tz=UTC] "
-        "(zoned); give both the same kind",
+        ZONED_MESSAGE,
     ),
     (
         "naive_and_aware_times_mixed",
-        asking(table=ZONED.append_column("day", pa.array([0]).cast(pa.int32()).cast(pa.date32())), event_time="day", created_time="ts"),
+        asking(
+            table=ZONED.append_column("day", pa.array([0]).cast(pa.int32()).cast(pa.date32())),
+            event_time="day",
+            created_time="ts",
+        ),
         InvalidType,
-        "time 'at' of the labels is timestamp[s] (naive) and 'ts' of feature table 0 ('n', …) is timestamp[us, tz=UTC] "
-        "(zoned); give both the same kind",
+        ZONED_MESSAGE,
     ),
     (
         "more",
@@ -202,16 +221,20 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
     ),
     (
         "more",
-        asking(WHOLE_LABELS.append_column("ms", [[1, 1_700_000_000_000]]), "ms", with_column(TABLE, "ts", [[5]]), max_age=timedelta(1)),
+        asking(
+            WHOLE_LABELS.append_column("ms", [[1, 1_700_000_000_000]]),
+            "ms",
+            with_column(TABLE, "ts", [[5]]),
+            max_age=timedelta(1),
+        ),
         InvalidValue,
-        "label time 'ms' holds 1700000000000 in row 1, an integer that is neither seconds (below 10^11) nor nanoseconds "
-        "(10^17 and more), so max_age cannot be counted; cast it to a timestamp",
+        NOT_COUNTABLE,
     ),
     (
         "more",
         asking(table=pa.table([[1], [2], pa.array([5], pa.timestamp("s")), [7]], names=["id", "id", "ts", "plays"])),
         NameClash,
-        "column 'id' is 2 times in feature table 0 ('n', …); it must be there once",
+        f"column 'id' is 2 times in {TABLE_0}; it must be there once",
     ),
     (
         "more",
@@ -223,18 +246,22 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "more",
         asking(table=iter([])),
         InvalidValue,
-        "feature table 0 ('n', …) is a stream without a batch and so without a schema; pass a RecordBatchReader",
+        f"{TABLE_0} is a stream without a batch and so without a schema; pass a RecordBatchReader",
     ),
     (
         "more",
         asking(table=[TABLE]),
         InvalidType,
-        "feature table 0 ('n', …) is a stream of pyarrow.lib.Table; it must be one of pyarrow record batches",
+        f"{TABLE_0} is a stream of pyarrow.lib.Table; it must be one of pyarrow record batches",
     ),
 ]
 
 
-@pytest.mark.parametrize(("refusal", "run", "error", "message"), REFUSED, ids=[f"{case[0]}-{place}" for place, case in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("refusal", "run", "error", "message"),
+    REFUSED,
+    ids=[f"{case[0]}-{place}" for place, case in enumerate(REFUSED)],
+)
 def test_bad_input_is_refused_with_what_was_wrong_and_what_there_is(
     refusal: str, run: Join, error: type[JukeboxError], message: str
 ) -> None:
@@ -259,7 +286,13 @@ def unreadable(read: list[int]) -> Iterator[pa.RecordBatch]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"event_time": "no"}, {"values": {"kind": "plays"}}, {"max_age": 3}, {"keys": {"user": "kind"}}, {"values": {}}],
+    [
+        {"event_time": "no"},
+        {"values": {"kind": "plays"}},
+        {"max_age": 3},
+        {"keys": {"user": "kind"}},
+        {"values": {}},
+    ],
     ids=["column", "clash", "limit", "key", "nothing"],
 )
 def test_a_stream_is_not_read_before_it_is_refused(changes: dict[str, Any]) -> None:

@@ -28,7 +28,10 @@ VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.decimal256(60, 3), [Decimal("1.500"), Decimal("-1.000"), None]),
     (pa.date32(), [date(2024, 2, 29), date(1969, 1, 1), None]),
     (pa.date64(), [date(2024, 2, 29), date(1969, 1, 1), None]),
-    (pa.timestamp("ms", "Europe/Berlin"), [datetime(2024, 3, 31, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), None]),
+    (
+        pa.timestamp("ms", "Europe/Berlin"),
+        [datetime(2024, 3, 31, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), None],
+    ),
     (pa.duration("us"), [timedelta(1), timedelta(-1), None]),
     (pa.time64("us"), [1, 2, None]),
     (pa.month_day_nano_interval(), [pa.MonthDayNano([1, 2, 3]), pa.MonthDayNano([0, 0, 1]), None]),
@@ -37,7 +40,10 @@ VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.large_list(pa.string()), [["a", None], [], None]),
     (pa.list_(pa.float32(), 2), [[1.5, 2.5], [0.0, None], None]),
     (pa.list_(pa.list_(pa.string())), [[["a"], None], [[]], None]),
-    (pa.struct([("a", pa.int64()), ("b", pa.list_(pa.string()))]), [{"a": 1, "b": ["x"]}, {"a": None, "b": None}, None]),
+    (
+        pa.struct([("a", pa.int64()), ("b", pa.list_(pa.string()))]),
+        [{"a": 1, "b": ["x"]}, {"a": None, "b": None}, None],
+    ),
     (pa.map_(pa.string(), pa.int64()), [[("a", 1)], [], None]),
     (pa.dictionary(pa.int8(), pa.string()), ["a", "b", None]),
     (pa.dictionary(pa.uint16(), pa.decimal128(5, 1), ordered=True), [Decimal("1.5"), Decimal("2.5"), None]),
@@ -77,7 +83,11 @@ def test_values_of_any_type_come_out_as_they_went_in(kind: pa.DataType, values: 
 @pytest.mark.parametrize(("kind", "values"), VALUES, ids=[str(kind) for kind, _ in VALUES])
 def test_nothing_known_is_a_null_of_the_right_type(kind: pa.DataType, values: list[Any]) -> None:
     """Labels without an answer, feature tables without a row and labels without a row keep the type."""
-    for column, places in ((value_array(values, kind), [-1, -1]), (value_array([], kind), [0]), (value_array(values, kind), [])):
+    for column, places in (
+        (value_array(values, kind), [-1, -1]),
+        (value_array([], kind), [0]),
+        (value_array(values, kind), []),
+    ):
         answer = joined(column, places)
         assert answer.type == kind
         assert answer.to_pylist() == [None] * len(places)
@@ -166,7 +176,13 @@ def test_outputs_of_one_pass_have_their_own_max_ages() -> None:
     hour = timedelta(hours=1)
     labels = pa.table({"origin": ["JFK"], "dest": ["LAX"], "at": [datetime(2013, 1, 1, 12)]})
     table = pa.table({"airport": ["JFK", "LAX"], "ts": [datetime(2013, 1, 1, 10)] * 2, "temp": [3, 20]})
-    here = Features(table, keys={"origin": "airport"}, event_time="ts", values={"fresh": "temp", "temp": "temp"}, max_age={"fresh": hour})
+    here = Features(
+        table,
+        keys={"origin": "airport"},
+        event_time="ts",
+        values={"fresh": "temp", "temp": "temp"},
+        max_age={"fresh": hour},
+    )
     there = Features(table, keys={"dest": "airport"}, event_time="ts", values={"dest_temp": "temp"}, max_age=2 * hour)
     out = join(labels, [here, there], label_time="at")
     assert out.select(["fresh", "temp", "dest_temp"]).to_pylist() == [{"fresh": None, "temp": 3, "dest_temp": 20}]

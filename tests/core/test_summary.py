@@ -46,7 +46,9 @@ def columns(draw: st.DrawFn) -> pa.Array:
 
 @settings(max_examples=300, deadline=None)
 @given(columns(), st.data())
-def test_summaries_of_the_parts_merge_to_the_summary_of_the_whole(column: pa.Array, data: st.DataObject) -> None:
+def test_summaries_of_the_parts_merge_to_the_summary_of_the_whole(
+    column: pa.Array, data: st.DataObject
+) -> None:
     """Wherever a table is cut, counts and extremes are the same, mean and deviation to rounding."""
     cut = data.draw(st.integers(0, len(column)))
     whole = pa.table({"c": column})
@@ -74,7 +76,15 @@ def test_mean_and_deviation_are_those_of_numpy(values: list[float]) -> None:
 def test_numbers_are_told_with_their_zeros_and_nulls() -> None:
     """A zero is a value, a null is not."""
     told = summarize(pa.table({"c": pa.array([0, None, 4, 8], pa.int32())}))["c"]
-    assert told == {"rows": 4, "nulls": 1, "min": 0, "max": 8, "mean": 4.0, "std": math.sqrt(32 / 3), "zeros": 1}
+    assert told == {
+        "rows": 4,
+        "nulls": 1,
+        "min": 0,
+        "max": 8,
+        "mean": 4.0,
+        "std": math.sqrt(32 / 3),
+        "zeros": 1,
+    }
 
 
 def test_values_that_are_not_finite_are_counted_apart() -> None:
@@ -98,9 +108,16 @@ def test_the_greatest_integers_keep_every_digit() -> None:
 
 def test_zoned_times_are_told_in_utc() -> None:
     """Two zones' texts compare as the moments that they are."""
-    zoned = pa.array([datetime(2013, 3, 10, 12)], pa.timestamp("s")).cast(pa.timestamp("s", "America/New_York"))
+    zoned = pa.array([datetime(2013, 3, 10, 12)], pa.timestamp("s")).cast(
+        pa.timestamp("s", "America/New_York")
+    )
     told = summarize(pa.table({"c": zoned}))["c"]
-    assert told == {"rows": 1, "nulls": 0, "min": "2013-03-10T12:00:00+00:00", "max": "2013-03-10T12:00:00+00:00"}
+    assert told == {
+        "rows": 1,
+        "nulls": 0,
+        "min": "2013-03-10T12:00:00+00:00",
+        "max": "2013-03-10T12:00:00+00:00",
+    }
 
 
 def test_text_bytes_and_lists_are_told_by_their_lengths() -> None:
@@ -130,7 +147,9 @@ def test_records_are_counted_and_no_more() -> None:
 
 def test_a_column_that_turned_into_text_is_refused() -> None:
     """Numbers in one part and text in the other have no common summary."""
-    with pytest.raises(InvalidType, match="column 'c' holds numbers in one part and text or lists in the other"):
+    with pytest.raises(
+        InvalidType, match="column 'c' holds numbers in one part and text or lists in the other"
+    ):
         merge(summarize(pa.table({"c": [1]})), summarize(pa.table({"c": ["1"]})))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from jukebox.errors import (
     CorruptData,
     InvalidType,
@@ -29,7 +30,7 @@ TABLE = pa.table(
     {
         "user": pa.array(["ü", None, "", "日本"]),
         "days.28.plays": pa.array([1, None, -3, 2**62]),
-        "at": pa.array([1, None, 2, 3], pa.timestamp("ns", "UTC")),
+        "at": pa.array([1000, None, 2000, 3000], pa.timestamp("ns", "UTC")),
         "score": pa.array([0.1, float("nan"), None, -0.0]),
         "tags": pa.array([["a"], [], None, ["b", None]]),
         "embedding": pa.array([[1.0, 2.0], None, [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32(), 2)),
@@ -124,6 +125,18 @@ def test_pages_of_noise_are_corrupt(tmp_path: Path) -> None:
         everything(path)
 
 
+@pytest.mark.skipif(not parquet.CHECKSUMS, reason="this pyarrow writes no checksums")
+def test_a_flipped_bit_in_a_page_is_corrupt(tmp_path: Path) -> None:
+    """Every page has a checksum where pyarrow knows them."""
+    path = written(tmp_path / "t.parquet", pa.table({"x": np.arange(1000)}))
+    data = bytearray(path.read_bytes())
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    data[chunk.data_page_offset + chunk.total_compressed_size // 4] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CorruptData, match=r"t\.parquet"):
+        everything(path)
+
+
 def test_text_that_is_not_parquet_is_corrupt(tmp_path: Path) -> None:
     """A name does not make a format."""
     (tmp_path / "t.parquet").write_text("a,b\n1,2\n" * 10)
@@ -182,7 +195,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, name: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(StorageError, match="cannot be written: .*too large"):
+        with pytest.raises(StorageError, match=r"cannot be written: .*too large"):
             format_named(name).write(tmp_path / "t", table.to_batches(), schema=table.schema)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

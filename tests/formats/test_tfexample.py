@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from jukebox.errors import InvalidType, InvalidValue, NameClash
 from jukebox.formats.tfexample import encode
 
@@ -58,13 +59,17 @@ COLUMNS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "texts": (pa.large_list(pa.string()), st.lists(TEXT, max_size=4)),
     "k" * 200: (pa.int16(), st.integers(-(2**15), 2**15 - 1)),
 }
-ROWS = st.lists(
-    st.fixed_dictionaries({name: st.none() | values for name, (_, values) in COLUMNS.items()}), max_size=8
-)
-KINDS = {"int": "int64_list", "bool": "int64_list", "float": "float_list", "str": "bytes_list", "bytes": "bytes_list"}
+ROWS = st.lists(st.fixed_dictionaries({name: st.none() | values for name, (_, values) in COLUMNS.items()}), max_size=8)
+KINDS = {
+    "int": "int64_list",
+    "bool": "int64_list",
+    "float": "float_list",
+    "str": "bytes_list",
+    "bytes": "bytes_list",
+}
 
 
-def expected(name: str, value: Any) -> tuple[str, list[Any]]:  # noqa: ANN401
+def expected(name: str, value: Any) -> tuple[str, list[Any]]:
     """Return what a value must be in an example."""
     values = value if isinstance(value, list) else [value]
     element = {"ints": "int", "floats": "float", "texts": "str"}.get(name, type(value).__name__)
@@ -77,9 +82,7 @@ def test_tensorflow_reads_what_the_columns_held(rows: list[dict[str, Any]], skip
     """For any values, nulls and slices: the same kind, the same values, and no key for a null."""
     schema = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
     batch = pa.RecordBatch.from_pylist(rows, schema=schema).slice(skip)
-    wanted = [
-        {name: expected(name, value) for name, value in row.items() if value is not None} for row in rows[skip:]
-    ]
+    wanted = [{name: expected(name, value) for name, value in row.items() if value is not None} for row in rows[skip:]]
     assert parsed(batch) == wanted
 
 
@@ -160,7 +163,7 @@ def test_long_values_have_long_lengths() -> None:
 )
 def test_what_an_example_cannot_hold_is_refused_by_name(kind: pa.DataType) -> None:
     """Nothing is turned into text or flattened unasked."""
-    with pytest.raises(InvalidType, match="column 'x' holds .*tf.Example does not"):
+    with pytest.raises(InvalidType, match=r"column 'x' holds .*tf.Example does not"):
         encode(pa.RecordBatch.from_arrays([pa.nulls(1, kind)], ["x"]))
 
 

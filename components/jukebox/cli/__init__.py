@@ -216,12 +216,13 @@ def features(
 def show(
     artifact: Annotated[str, typer.Argument(help="The folder of a training set, feature table, statistics…")],
     rows: Annotated[int, typer.Option(help="How many rows of it to show.")] = 10,
+    columns: Annotated[Text, typer.Option(help="Only these columns, with commas between.")] = None,
 ) -> None:
     """Show what an artifact says of itself, with its first rows and its proof."""
     from jukebox.cli import printing
     from jukebox.tables import Manifest
 
-    printing.artifact(Manifest.read(artifact), rows)
+    printing.artifact(Manifest.read(artifact), rows, None if columns is None else columns.split(","))
 
 
 @app.command("compile")

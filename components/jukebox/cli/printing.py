@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jukebox.features import format_duration
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
     from jukebox.stores import Registry
     from jukebox.tables import Manifest
 
-console = Console(highlight=False)
+WIDE = 150  # where no terminal says how wide it is
+
+_width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+console = Console(highlight=False, width=_width)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -26,7 +33,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
-        numbers = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        numbers = all(isinstance(row[index], int | float) or _looks_number(row[index]) for row in rows)
         drawn.add_column(column, justify="right" if rows and numbers else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(_cell(value) for value in row))
@@ -83,16 +90,13 @@ def training_set(made: Manifest) -> None:
     """Print a training set's size, splits and proof."""
     splits = ", ".join(f"{rows:,} {name}" for name, rows in made.details["splits"].items())
     console.print(f"training set: {made.rows:,} labels ({splits})\n  {made.uri}", soft_wrap=True)
-    columns = ["column", "labels", "answered", "of them null", "no history", "too old", "not yet known", "median age", "oldest"]
+    columns = ["column", "answered", "with null", "no history", "too old", "later unknown", "median age", "oldest"]
+    counts = ("answered", "null_values", "unanswered_no_history", "unanswered_too_old")
     rows = [
         (
             f["column"],
-            f["labels"],
-            f["answered"],
-            f["null_values"],
-            f["unanswered_no_history"],
-            f["unanswered_too_old"],
-            f"{f['newer_unknown']:,} of {f['examined']:,}",
+            *(f"{f[count]:,}" for count in counts),
+            f"{f['newer_unknown'] / f['examined']:.1%}" if f["examined"] else None,
             _microseconds(f["median_age_us"]),
             _microseconds(f["greatest_age_us"]),
         )
@@ -116,7 +120,7 @@ def vector(found: FeatureVector, *, as_json: bool) -> None:
     table("", ["feature", "value", "event time", "status"], rows)
 
 
-def artifact(made: Manifest, rows: int) -> None:
+def artifact(made: Manifest, rows: int, columns: Sequence[str] | None) -> None:
     """Print an artifact's manifest, with its first rows and proof where it has them."""
     from jukebox.engine.preview import first_rows
 
@@ -124,7 +128,7 @@ def artifact(made: Manifest, rows: int) -> None:
         training_set(made)
     else:
         manifest(made)
-    found = first_rows(made, rows)
+    found = first_rows(made, rows, columns)
     if found is not None:
         table(f"the first {found.num_rows} rows", found.column_names, zip(*found.to_pydict().values(), strict=True))
 
@@ -132,11 +136,13 @@ def artifact(made: Manifest, rows: int) -> None:
 def _cell(value: object) -> str:
     if value is None:
         return "[dim]-[/]"
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("[", "\\[")
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds").replace("+00:00", "Z")
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+def _looks_number(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value[:1].isdigit() and "-" not in value)
 
 
 def _age(value: Any) -> str | None:  # noqa: ANN401

@@ -49,7 +49,7 @@ class Features:
     event_time: str
     values: Mapping[str, str]
     created_time: str | None = None
-    max_age: timedelta | None | Mapping[str, timedelta | None] = None
+    max_age: timedelta | Mapping[str, timedelta | None] | None = None
 
     def limit(self, column: str) -> timedelta | None:
         """Return the max_age of an output column."""
@@ -80,7 +80,9 @@ def join(
 
     Raises MissingColumn, NameClash, InvalidType or InvalidValue before a feature row is read.
     """
-    return join_proven(labels, features, label_time=label_time, allow_exact=allow_exact, as_known=as_known, proof=None)[0]
+    return join_proven(labels, features, label_time=label_time, allow_exact=allow_exact, as_known=as_known, proof=None)[
+        0
+    ]
 
 
 def join_proven(
@@ -100,15 +102,15 @@ def join_proven(
     rules.check_request(labels, features)
     rules.check_outputs(labels.schema, features)
     clock = rules.label_clock(labels.schema, label_time)
+    times, known = ticks(labels.column(label_time))
+    rules.check_label_times(times, known, label_time)
+    rules.check_countable(times, clock, features, label_time)
     sources = []
     for number, asked in enumerate(features):
         whose = f"feature table {number} ('{next(iter(asked.values))}', …)"
         schema, batches = opened(asked.table, whose)
         rules.check_columns(labels.schema, schema, asked, label_time, whose)
         sources.append((schema, batches, whose))
-    times, known = ticks(labels.column(label_time))
-    rules.check_label_times(times, known, label_time)
-    rules.check_countable(times, clock, features, label_time)
     ready = Labels(labels, times, clock, np.argsort(times, kind="stable"))
     joined, proofs = labels, []
     for asked, (schema, batches, whose) in zip(features, sources, strict=True):

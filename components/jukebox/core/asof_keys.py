@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 UNKNOWN = -1
+_LONG = 64
 _TEXT, _BYTES = ("string", "large_string", "string_view"), ("binary", "large_binary", "binary_view")
 
 
@@ -188,9 +189,8 @@ def _pair(left: Integers, right: Integers, width: int) -> Integers:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
-        return True
-    return pa.types.is_temporal(kind)
+    counted = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)
+    return bool(counted or pa.types.is_temporal(kind))
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[Integers, Truths]:
@@ -204,7 +204,7 @@ def _numbers(column: pa.ChunkedArray) -> tuple[Integers, Truths]:
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.uint8())
     elif pa.types.is_temporal(array.type) or pa.types.is_uint64(array.type):
-        array = array.view(pa.int32() if array.type.bit_width == 32 else pa.int64())
+        array = array.view(pa.int64() if array.type.bit_width == _LONG else pa.int32())
     whole = array.cast(pa.int64())
     return np.asarray((whole.fill_null(0) if whole.null_count > 0 else whole).to_numpy()), known
 

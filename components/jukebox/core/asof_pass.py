@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jukebox.core.asof_keys import UNKNOWN, CompositeKeys, Keys, composite, keys_of
-from jukebox.core.asof_proof import ColumnProof, Hidden, Proof, column_proof, hidden_of, look_at, newer_unknown
+from jukebox.core.asof_proof import (
+    ColumnProof,
+    Hidden,
+    Proof,
+    column_proofs,
+    hidden_of,
+    look_at,
+    newer_unknown,
+)
 from jukebox.core.asof_rules import clock_of
 from jukebox.core.asof_slots import NONE, Slots, Winners, answers, find, reduce, slots_of, winners_of
 from jukebox.core.asof_stream import pieces
@@ -61,7 +69,9 @@ class Pass:
     created_clock: Clock | None
 
 
-def answered(labels: Labels, asked: Features, rules: Rules, *, schema: pa.Schema, batches: Iterable[Any], whose: str) -> tuple[list[pa.ChunkedArray], Proof]:
+def answered(
+    labels: Labels, asked: Features, rules: Rules, *, schema: pa.Schema, batches: Iterable[Any], whose: str
+) -> tuple[list[pa.ChunkedArray], Proof]:
     """Return the output columns of one feature table, in the order asked, and their proof."""
     under_way = _begun(labels, asked, rules, schema, whose)
     seen = 0
@@ -110,14 +120,16 @@ def _take_in(under_way: Pass, piece: pa.Table, seen: int) -> None:
     keep(under_way.store, piece, rows[won], slots[won])
 
 
-def _visible(under_way: Pass, piece: pa.Table, rows: Integers, codes: Integers, event: Integers) -> tuple[Integers, Integers, Truths]:
+def _visible(
+    under_way: Pass, piece: pa.Table, rows: Integers, codes: Integers, event: Integers
+) -> tuple[Integers, Integers, Truths]:
     """Return the rows' created times, the label time from which each is seen, and which are seen at all."""
     asked, rules, theirs = under_way.asked, under_way.rules, under_way.labels.clock
     past, possible = threshold(event, under_way.event_clock, theirs, exact=rules.allow_exact)
     if asked.created_time is None or under_way.created_clock is None:
         return np.full(len(rows), LOWEST), past, possible
-    created, dated = (part[rows] for part in ticks(piece.column(asked.created_time)))
-    created = np.where(dated, created, LOWEST)
+    created, dated = ticks(piece.column(asked.created_time))
+    created, dated = np.where(dated, created, LOWEST)[rows], dated[rows]
     if not rules.as_known:
         return created, past, possible
     known, knowable = threshold(created, under_way.created_clock, theirs, exact=True)
@@ -130,28 +142,35 @@ def _visible(under_way: Pass, piece: pa.Table, rows: Integers, codes: Integers, 
 
 def _finished(under_way: Pass) -> tuple[list[pa.ChunkedArray], Proof]:
     labels, asked, slots = under_way.labels, under_way.asked, under_way.slots
+    late = under_way.rules.as_known and asked.created_time is not None
     chosen = np.full(len(labels.times), NONE)
-    chosen[slots.rows] = answers(slots, under_way.winners, late=under_way.rules.as_known and asked.created_time is not None)
+    chosen[slots.rows] = answers(slots, under_way.winners, late=late)
     known = np.flatnonzero(chosen != NONE)
     event = under_way.winners.event[chosen[known]]
     age = ages(labels.times[known], event, labels.clock, under_way.event_clock)
-    columns, proofs = [], []
-    for output, source in asked.values.items():
-        limit = asked.limit(output)
+    columns: dict[str, pa.ChunkedArray] = {}
+    proofs: dict[str, ColumnProof] = {}
+    for limit in dict.fromkeys(asked.limit(output) for output in asked.values):
         young = np.ones(len(known), np.bool_) if limit is None else ~too_old(age, limit)
         places = np.full(len(labels.times), NONE)
         places[known[young]] = under_way.store.place[chosen[known[young]]]
-        columns.append(column_of(under_way.store, source, places))
+        outputs = [output for output in asked.values if asked.limit(output) == limit]
+        for output in outputs:
+            columns[output] = column_of(under_way.store, asked.values[output], places)
         if under_way.rules.proof is not None:
-            ages_used = Age(age.seconds[young], age.nanoseconds[young])
-            nulls = columns[-1].null_count
-            proofs.append(column_proof(output, len(labels.times), known=len(known), age=ages_used, nulls=nulls))
-    return columns, _proof(under_way, tuple(proofs), known, event)
+            used = Age(age.seconds[young], age.nanoseconds[young])
+            nulls = {output: columns[output].null_count for output in outputs}
+            proofs.update(column_proofs(nulls, labels=len(labels.times), known=len(known), age=used))
+    shown = tuple(proofs[output] for output in asked.values if output in proofs)
+    return [columns[output] for output in asked.values], _proof(under_way, shown, known, event)
 
 
 def _proof(under_way: Pass, columns: tuple[ColumnProof, ...], known: Integers, event: Integers) -> Proof:
     if under_way.hidden is None:
         return Proof(columns, examined=0, newer_unknown=0)
-    used, events = np.zeros(len(under_way.labels.times), np.bool_), np.zeros(len(under_way.labels.times), np.int64)
+    used, events = (
+        np.zeros(len(under_way.labels.times), np.bool_),
+        np.zeros(len(under_way.labels.times), np.int64),
+    )
     used[known], events[known] = True, event
     return Proof(columns, len(under_way.hidden.labels), newer_unknown(under_way.hidden, used, events))

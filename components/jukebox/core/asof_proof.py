@@ -11,6 +11,8 @@ from jukebox.core.asof_slots import NONE, Slots, Winners, among, answers, find, 
 from jukebox.core.asof_times import LOWEST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jukebox.core.asof_times import Age, Integers, Truths
 
 SAMPLE = 10_000
@@ -93,21 +95,23 @@ def newer_unknown(hidden: Hidden, used: Truths, event: Integers) -> int:
     return int((~used[labels] | (hidden.newest.event[best[found]] > event[labels])).sum())
 
 
-def column_proof(column: str, labels: int, *, known: int, age: Age, nulls: int) -> ColumnProof:
-    """Return a column's proof; ``age`` are those of its used rows, ``nulls`` the nulls in the whole column."""
+def column_proofs(nulls: Mapping[str, int], *, labels: int, known: int, age: Age) -> dict[str, ColumnProof]:
+    """Return the proofs of columns with one max_age, from the nulls in each; ``age`` is that of used rows."""
     answered = len(age.seconds)
-    unanswered = labels - answered
     greatest, median = _greatest_and_median(age)
-    return ColumnProof(
-        column=column,
-        labels=labels,
-        answered=answered,
-        null_values=nulls - unanswered,
-        unanswered_no_history=labels - known,
-        unanswered_too_old=known - answered,
-        greatest_age_us=greatest,
-        median_age_us=median,
-    )
+    return {
+        column: ColumnProof(
+            column=column,
+            labels=labels,
+            answered=answered,
+            null_values=count - (labels - answered),
+            unanswered_no_history=labels - known,
+            unanswered_too_old=known - answered,
+            greatest_age_us=greatest,
+            median_age_us=median,
+        )
+        for column, count in nulls.items()
+    }
 
 
 def _greatest_and_median(age: Age) -> tuple[int | None, int | None]:

@@ -147,7 +147,8 @@ def check_countable(times: Integers, clock_: Clock, features: Sequence[Features]
     if len(unclear) > 0:
         raise InvalidValue(
             f"label time '{label_time}' holds {times[unclear[0]]} in row {unclear[0]}, an integer that is neither "
-            "seconds (below 10^11) nor nanoseconds (10^17 and more), so max_age cannot be counted; cast it to a timestamp"
+            "seconds (below 10^11) nor nanoseconds (10^17 and more), so max_age cannot be counted; "
+            "cast it to a timestamp"
         )
 
 

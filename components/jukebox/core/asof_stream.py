@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from jukebox.errors import InvalidType, InvalidValue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Stream = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
+Stream: TypeAlias = pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 
 # Each piece rebuilds Arrow's hash table of the labels' keys: a million rows make that cheap.
 ROWS, BYTES = 2**20, 2**26
@@ -41,7 +41,9 @@ def opened(table: Stream, whose: str) -> tuple[pa.Schema, Iterable[pa.RecordBatc
     return first.schema, chain([first], batches)
 
 
-def pieces(batches: Iterable[pa.RecordBatch], columns: Sequence[str], schema: pa.Schema, whose: str) -> Iterator[pa.Table]:
+def pieces(
+    batches: Iterable[pa.RecordBatch], columns: Sequence[str], schema: pa.Schema, whose: str
+) -> Iterator[pa.Table]:
     """Yield the asked columns in source order, about a million rows or 64 MB at a time.
 
     Raises InvalidType where a later batch holds a column otherwise than the schema says.

@@ -105,7 +105,8 @@ def threshold(times: Integers, ours: Clock, theirs: Clock, *, exact: bool) -> tu
     if ours.tick < theirs.tick:
         ratio = theirs.tick // ours.tick
         least, rest = np.divmod(times, ratio)
-        return least + ((rest != 0) | (not exact)), np.ones(len(times), np.bool_)
+        later = (rest != 0) | (not exact)
+        return np.asarray(least + later, np.int64), np.ones(len(times), np.bool_)
     ratio = ours.tick // theirs.tick
     top, bottom = GREATEST // ratio, -(2**63 // ratio)
     possible: Truths = times <= top
@@ -113,8 +114,8 @@ def threshold(times: Integers, ours: Clock, theirs: Clock, *, exact: bool) -> tu
     least = np.where(before_all, LOWEST, np.clip(times, bottom, top) * ratio) if ratio > 1 else times
     if exact:
         return least, possible
-    possible = possible & (least < GREATEST)
-    return least + (possible & ~before_all), possible
+    possible &= least < GREATEST
+    return np.asarray(least + (possible & ~before_all), np.int64), possible
 
 
 def ages(labels: Integers, events: Integers, labels_clock: Clock, events_clock: Clock) -> Age:
@@ -160,4 +161,5 @@ def too_old(age: Age, limit: timedelta) -> Truths:
     seconds = limit.days * 86_400 + limit.seconds
     # pandas' Timedelta is a timedelta that counts nanoseconds beside.
     rest = limit.microseconds * 1_000 + getattr(limit, "nanoseconds", 0)
-    return (age.seconds > seconds) | ((age.seconds == seconds) & (age.nanoseconds > rest))
+    above = (age.seconds > seconds) | ((age.seconds == seconds) & (age.nanoseconds > rest))
+    return np.asarray(above, np.bool_)

@@ -123,12 +123,12 @@ def _widest(array: pa.Array) -> int:
     """Return how many bytes or items one row takes at most where offsets count them."""
     kind = array.type
     if pa.types.is_binary(kind) or pa.types.is_string(kind):
-        return pc.max(pc.binary_length(array)).as_py() or 0
+        return int(pc.max(pc.binary_length(array)).as_py() or 0)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
         longest = int(np.diff(array.offsets.to_numpy()).max(initial=0))
         return longest * max(1, _widest(array.values))
     if pa.types.is_fixed_size_list(kind):
-        return kind.list_size * _widest(array.flatten())
+        return int(kind.list_size) * _widest(array.flatten())
     if pa.types.is_struct(kind):
         return max([_widest(child) for child in array.flatten()], default=0)
     return 0

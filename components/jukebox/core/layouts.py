@@ -114,6 +114,12 @@ class Layout:
         columns = [_cast(rows[field.name], field, key=field.name in keys) for field in self.schema]
         return pa.table(columns, schema=self.schema)
 
+    def require_roles(self, other: Layout, table: str) -> None:
+        """Raise InvalidType where the rows to write have other keys or times than those of ``table``, which is this."""
+        ours, theirs = (f"keys {', '.join(sorted(x.key_names))} and times {', '.join(x.time_names)}" for x in (self, other))
+        if ours != theirs:
+            raise InvalidType(f"online table '{table}' has the {ours}, the rows have the {theirs}; they go to another table")
+
     def to_bytes(self) -> bytes:
         """Return the layout in bytes: an Arrow IPC schema whose metadata say which columns are keys and times."""
         roles = bytes([self.keys, self.timed, self.created])

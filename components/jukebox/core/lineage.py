@@ -2,12 +2,13 @@
 
 An execution *names features* when feature artifacts are among its inputs: a load names what it loads, a join what it
 joins. It then passes on these features and no others, though the tables that it reads and writes hold more. So a walk
-down from a feature enters a naming execution only where that feature is named, and a walk up from a model takes the
-features that the first naming execution on each path names. The two agree: a feature is upstream of a model exactly
-where the model is downstream of the feature.
+down from a feature enters a naming execution only where that feature is named, and a walk up from a model takes
+the features that the first naming execution on each path names. The two agree: a feature is upstream of a model
+exactly where the model is downstream of the feature.
 
 A walk goes one way only, never back through a shared artifact. Runs that did not come to an end are left out, and so
-are runs that only reuse what another run made. A verdict on a model is shown and not walked through: it carries no data.
+are runs that only reuse what another run made. A verdict on a model is shown and not walked through: it carries no
+data.
 """
 
 from __future__ import annotations
@@ -47,12 +48,10 @@ def upstream(source: Neighbours, *starts: Node) -> Graph:
     frontier = trail.fresh((start.id, False) for start in starts)
     while frontier:
         walked = [(a, named) for a, named in frontier if trail.passes(memory.artifact(a))]
-        makers = memory.producers([artifact for artifact, _ in walked])
+        makers = memory.producers([a for a, _ in walked])
         inputs = memory.inputs([run for runs in makers.values() for run in runs])
-        made = [(run, artifact, named) for artifact, named in walked for run in makers[artifact]]
-        frontier = trail.fresh(
-            step for run, artifact, named in made for step in _up(trail, Event(artifact, run, output=True), inputs[run], named=named)
-        )
+        made = [(Event(a, run, output=True), named) for a, named in walked for run in makers[a]]
+        frontier = trail.fresh(s for e, named in made for s in _up(trail, e, inputs[e.execution], named=named))
     return trail.graph(memory)
 
 
@@ -63,14 +62,14 @@ def downstream(source: Neighbours, *starts: Node) -> Graph:
     frontier = trail.fresh((start.id, start.id in features) for start in starts)
     while frontier:
         walked = [(a, limited) for a, limited in frontier if trail.passes(memory.artifact(a))]
-        users = memory.consumers([artifact for artifact, _ in walked])
+        users = memory.consumers([a for a, _ in walked])
         runs = [run for each in users.values() for run in each]
         inputs, outputs = memory.inputs(runs), memory.outputs(runs)
-        open_to_features = {run for run in runs if _admits(inputs[run], features)}
+        admitting = {run for run in runs if _admits(inputs[run], features)}
         used = [(Event(a, run, output=False), limited) for a, limited in walked for run in users[a]]
-        entered = [(event, limited) for event, limited in used if not limited or event.execution in open_to_features]
+        entered = [(e, limited) for e, limited in used if not limited or e.execution in admitting]
         frontier = trail.fresh(
-            step for event, limited in entered for step in _down(trail, event, outputs[event.execution], limited=limited)
+            s for e, limited in entered for s in _down(trail, e, outputs[e.execution], limited=limited)
         )
     return trail.graph(memory)
 

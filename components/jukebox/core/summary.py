@@ -2,8 +2,8 @@
 
 Every column has ``rows`` and ``nulls``. Beside them stand, by its type:
 
-- numbers, booleans (0 and 1), decimals and durations (in their unit): ``min``, ``max``, ``mean``, ``std`` (that of
-  the population) and ``zeros``; floats also ``nans`` and ``infinities``, which the others leave out;
+- numbers, booleans (0 and 1), decimals and durations (in their unit): ``min``, ``max``, ``mean``, ``std`` (of
+  all, not of a sample) and ``zeros``; floats also ``nans`` and ``infinities``, which the others leave out;
 - timestamps, dates and times of day: ``min`` and ``max`` as ISO text, zoned ones in UTC with ``+00:00``;
 - text, bytes and lists: ``min_length`` and ``max_length`` (characters, bytes, values) and ``empty``;
 - anything else, and a column of the null type: no more.
@@ -174,7 +174,7 @@ def _family(part: Mapping[str, Any]) -> str:
     return "zoned times" if part["min"].endswith(_UTC) else "times"
 
 
-def _comparable(value: float | str) -> Any:  # noqa: ANN401 - numbers, moments and times of day, one of them at a time
+def _comparable(value: float | str) -> Any:  # noqa: ANN401 - numbers, moments or text
     if isinstance(value, str) and "-" in value:
         return np.datetime64(value.removesuffix(_UTC))
     return value

@@ -25,7 +25,7 @@ def buckets(numbers: Any, kind: str) -> list[Bucket]:  # noqa: ANN401 - a protoc
 
 
 def histogram(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:  # noqa: ANN401
-    """Return an SVG of the values' density over ``span``, with the range of the middle 80 % and the median below.
+    """Return an SVG of the values' density over ``span``, the range of the middle 80 % and the median below.
 
     Drawings over one span compare by eye: what stands above one another is equal. Hovering shows the numbers.
     """
@@ -80,13 +80,14 @@ def _bar(
 
 def _strip(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:  # noqa: ANN401
     edges = buckets(numbers, "QUANTILES")
-    if len(edges) < 3 or not math.isfinite(numbers.median):  # noqa: PLR2004 - an inner range needs two outer ones
+    if len(edges) < 3 or not math.isfinite(numbers.median):  # noqa: PLR2004 - two are outer
         return ""
     low, high = edges[0][1], edges[-1][0]
     y = HEIGHT + STRIP / 2 + 1
     told = f"the middle 80 %: {label(low)} to {label(high)}; median {label(numbers.median)}"
     return (
-        f'<g><title>{escape(told)}</title><path class="range" d="M{_x(low, span):.1f} {y}H{_x(high, span):.1f}"/>'
+        f"<g><title>{escape(told)}</title>"
+        f'<path class="range" d="M{_x(low, span):.1f} {y}H{_x(high, span):.1f}"/>'
         f'<circle class="middle" cx="{_x(numbers.median, span):.1f}" cy="{y}" r="3"/></g>'
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ _WHOLE = "training_set.parquet"
 
 @dataclass(frozen=True)
 class DataSet:
-    """The splits of what lies at ``uri``, each a function that reads its rows; ``train`` first, ``eval`` next.
+    """The splits of what lies at ``uri``, each a function that reads its rows: ``train``, ``eval``, others.
 
     ``types`` holds the Arrow types of columns as text, where more is known of them than the rows show;
     ``kind`` is that of the manifest, ``examples`` or ``parquet`` where there is none.
@@ -45,9 +46,9 @@ class DataSet:
 def open_data(uri: str) -> DataSet:
     """Return the data at ``uri``: a training set, a feature table, TFX ``Examples``, or Parquet.
 
-    A training set is read from its Parquet file, which holds the rows of its TFRecords in a tenth of the time.
-    Nothing but manifests and footers is read yet. Raises StorageError where there is nothing or nothing whole,
-    InvalidValue for something else.
+    A training set is read from its Parquet file: that takes a tenth of the time of its TFRecords and says the
+    same. Nothing but manifests and footers is read yet. Raises StorageError where there is nothing or nothing
+    whole, InvalidValue for something else.
     """
     path = Path(uri)
     if not path.exists():
@@ -71,7 +72,9 @@ def _described(uri: str, manifest: Manifest) -> DataSet:
     elif manifest.kind == "partition":
         splits = {ALL: lambda: _partition(manifest)}
     else:
-        raise InvalidValue(f"{uri} holds a {manifest.kind}; training sets, feature tables and Examples have statistics")
+        raise InvalidValue(
+            f"{uri} holds a {manifest.kind}; training sets, feature tables and Examples have statistics"
+        )
     return DataSet(uri, manifest.kind, manifest.fingerprint, splits, manifest.schema)
 
 
@@ -84,13 +87,15 @@ def _training_set(manifest: Manifest) -> dict[str, Rows]:
     def side(name: str) -> Iterator[pa.RecordBatch]:
         return _chosen(path, _mask(path, Split.parse(rule), manifest, rows) == (name == TRAIN))
 
-    return {name: lambda name=name: side(name) for name in (TRAIN, EVAL)}
+    return {name: partial(side, name) for name in (TRAIN, EVAL)}
 
 
 def _mask(path: Path, rule: Split, manifest: Manifest, rows: Mapping[str, int]) -> npt.NDArray[Any]:
     """Return which rows the join sent to ``train``, by its own rule."""
     columns = [str(manifest.event_time)] if rule.by == "time" else list(rule.columns) or None
-    table = pa.Table.from_batches(parquet.read(path, columns=columns), parquet.schema(path) if columns is None else None)
+    table = pa.Table.from_batches(
+        parquet.read(path, columns=columns), parquet.schema(path) if columns is None else None
+    )
     mask = rule.train_mask(table, str(manifest.event_time))
     found = {TRAIN: int(np.count_nonzero(mask)), EVAL: int(np.count_nonzero(~mask))}
     if found != dict(rows):
@@ -120,7 +125,7 @@ def _examples(path: Path) -> dict[str, Rows]:
         return {}
     names = [folder.name.removeprefix(_PREFIX) for folder in path.glob(f"{_PREFIX}*") if folder.is_dir()]
     names.sort(key=lambda name: (name != TRAIN, name != EVAL, name))
-    return {name: lambda name=name: _records(path / f"{_PREFIX}{name}") for name in names}
+    return {name: partial(_records, path / f"{_PREFIX}{name}") for name in names}
 
 
 def _records(folder: Path) -> Iterator[pa.RecordBatch]:

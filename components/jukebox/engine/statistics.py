@@ -1,4 +1,4 @@
-"""The statistics pass: TensorFlow Data Validation's own combiners over Arrow batches, in this process, without Beam.
+"""The statistics pass: TFDV's own combiners over Arrow batches, in this process and without Beam.
 
 What TFDV takes is lists of integers, floats and bytes. Columns of other types come to it as
 
@@ -47,7 +47,7 @@ SCHEMA_FILE = "schema.pbtxt"
 
 @dataclass(frozen=True)
 class Findings:
-    """What is found out about data: statistics and anomalies by split, and the schema that the data suggest."""
+    """What is found out: statistics and anomalies by split, and the schema that the data suggest."""
 
     statistics: Mapping[str, DatasetFeatureStatisticsList]
     schema: Schema
@@ -62,7 +62,9 @@ class Findings:
     def fingerprint(self) -> str:
         """That of all findings."""
         messages = (*self.statistics.values(), *self.anomalies.values(), self.schema)
-        return combined(sha256(message.SerializeToString(deterministic=True)).hexdigest() for message in messages)
+        return combined(
+            sha256(message.SerializeToString(deterministic=True)).hexdigest() for message in messages
+        )
 
 
 def examine(splits: Mapping[str, Rows], schema: Schema | None = None) -> Findings:
@@ -77,7 +79,9 @@ def examine(splits: Mapping[str, Rows], schema: Schema | None = None) -> Finding
         raise InvalidValue(f"there are no rows to describe in {', '.join(splits)}")
     suggested = inferred_schema(filled[0])
     judge = suggested if schema is None else schema
-    return Findings(statistics, suggested, {name: anomalies_of(found, judge) for name, found in statistics.items()})
+    return Findings(
+        statistics, suggested, {name: anomalies_of(found, judge) for name, found in statistics.items()}
+    )
 
 
 def statistics_of(
@@ -85,8 +89,8 @@ def statistics_of(
 ) -> DatasetFeatureStatisticsList:
     """Return TFDV's statistics of all rows; of ``schema`` TFDV takes which integers are categories.
 
-    Memory does not grow with the rows: quantiles, top values and counts of unique values are sketches, exact while
-    a column has fewer values than a sketch has places. Raises InvalidType where a column changes its type.
+    Memory does not grow with the rows: quantiles, top values and counts of unique values are sketches, exact
+    while a column has fewer values than a sketch has places. Raises InvalidType where a column changes its type.
     """
     tfdv, implementation = _tfdv()
     generators = implementation.get_generators(tfdv.StatsOptions(schema=schema), in_memory=True)
@@ -94,16 +98,20 @@ def statistics_of(
         generator.setup()
     totals = [generator.create_accumulator() for generator in generators]
     for batch in _gathered(listed(batch) for batch in batches):
-        try:
-            with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity, which are values
-                totals = [each.add_input(total, batch) for each, total in zip(generators, totals, strict=True)]
-        except (TypeError, ValueError) as exc:
-            raise InvalidType(f"TFDV cannot describe the data: {exc}") from exc
+        totals = _added(generators, totals, batch)
     return implementation.extract_statistics_output(totals, generators)
 
 
+def _added(generators: list[Any], totals: list[Any], batch: pa.RecordBatch) -> list[Any]:
+    try:
+        with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity, which are values
+            return [each.add_input(total, batch) for each, total in zip(generators, totals, strict=True)]
+    except (TypeError, ValueError) as exc:
+        raise InvalidType(f"TFDV cannot describe the data: {exc}") from exc
+
+
 def inferred_schema(statistics: DatasetFeatureStatisticsList) -> Schema:
-    """Return the schema that the statistics suggest: types, presence, shapes, and domains of up to 100 strings."""
+    """Return the schema that the statistics suggest: types, presence, shapes, domains of up to 100 strings."""
     tfdv, _ = _tfdv()
     return tfdv.infer_schema(statistics)
 
@@ -136,7 +144,7 @@ def schema_text(schema: Schema) -> str:
     """Return the schema as the text proto that TFX reads."""
     from google.protobuf import text_format  # noqa: PLC0415 - comes with TFDV
 
-    return text_format.MessageToString(schema)
+    return str(text_format.MessageToString(schema))
 
 
 def listed(batch: pa.RecordBatch) -> pa.RecordBatch:

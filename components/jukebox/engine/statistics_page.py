@@ -1,4 +1,4 @@
-"""A page about statistics: one file that opens from disk, asks no network, and shows the splits above one another."""
+"""A page about statistics: one file that opens from disk and asks no network, the splits above one another."""
 
 from __future__ import annotations
 
@@ -36,16 +36,20 @@ class Described:
         return len(list(faults(self.anomalies)))
 
 
-def page(uri: str, splits: Sequence[Described], types: Mapping[str, str], left_out: Iterable[str] = ()) -> str:
+def page(
+    uri: str, splits: Sequence[Described], types: Mapping[str, str], left_out: Iterable[str] = ()
+) -> str:
     """Return the page: anomalies, then every feature with its numbers and drawing, split by split.
 
-    ``types`` holds columns' Arrow types as text: times and dates are shown as such. ``left_out`` are the columns
-    without statistics.
+    ``types`` holds columns' Arrow types as text: times and dates are shown as such. ``left_out`` are the
+    columns without statistics.
     """
     features = _features(splits)
     sections = [
         _section("Numbers", (*_NUMBERS, "Distribution"), features, "num_stats", splits, types),
-        _section("Text and categories", (*_TEXTS, "Most frequent values"), features, "string_stats", splits, types),
+        _section(
+            "Text and categories", (*_TEXTS, "Most frequent values"), features, "string_stats", splits, types
+        ),
         _section("Bytes and records", (), features, "", splits, types),
     ]
     template = Template(resources.files("jukebox.engine").joinpath("statistics_page.html").read_text("utf-8"))
@@ -56,14 +60,17 @@ def page(uri: str, splits: Sequence[Described], types: Mapping[str, str], left_o
         uri=escape(uri),
         tiles="".join(_tile(at, split) for at, split in enumerate(splits)),
         anomaly_count=found,
-        anomalies=_anomalies(splits) if found else '<div class="good">None: all splits meet the schema.</div>',
+        anomalies=_anomalies(splits)
+        if found
+        else '<div class="good">None: all splits meet the schema.</div>',
         sections="".join(sections),
-        footer=f"Columns of types that TFDV does not describe: {escape(omitted)}." if omitted else
-        "Computed by TensorFlow Data Validation. Quantiles, unique and top values of large data are estimates.",
+        footer=f"Columns of types that TFDV does not describe: {escape(omitted)}."
+        if omitted
+        else "Computed by TensorFlow Data Validation; quantiles, unique and top values of large data are estimates.",
     )
 
 
-def faults(anomalies: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - a protocol buffer without type stubs
+def faults(anomalies: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - has no type stubs
     """Yield feature, short and long text of every anomaly; those of the whole data set have no feature."""
     infos = [*sorted(anomalies.anomaly_info.items()), ("", anomalies.dataset_anomaly_info)]
     for path, info in infos:
@@ -73,7 +80,7 @@ def faults(anomalies: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - 
 
 
 def _features(splits: Sequence[Described]) -> dict[str, list[Any]]:
-    """Return each feature's statistics split by split, None where a split lacks it, in the order of the data."""
+    """Return each feature's statistics split by split, None where it is not; in the order of the data."""
     features: dict[str, list[Any]] = {}
     for at, split in enumerate(splits):
         for feature in split.statistics.features:
@@ -107,7 +114,7 @@ def _link(feature: str) -> str:
     return f'<a href="#f-{escape(feature)}">{escape(feature)}</a>' if feature else "the whole data set"
 
 
-def _section(
+def _section(  # noqa: PLR0913, PLR0917 - what a table shows
     title: str,
     columns: Sequence[str],
     features: Mapping[str, Sequence[Any]],
@@ -123,7 +130,8 @@ def _section(
     groups = "".join(_group(name, found, splits, types.get(name, "")) for name, found in chosen.items())
     return (
         f'<section class="features"><h2>{title} <small>{len(chosen)}</small></h2><div class="card"><table>'
-        f"<thead><tr>{''.join(_head(name, able) for name, able in heads)}</tr></thead>{groups}</table></div></section>"
+        f"<thead><tr>{''.join(_head(name, able) for name, able in heads)}</tr></thead>{groups}"
+        "</table></div></section>"
     )
 
 
@@ -150,7 +158,9 @@ def _group(name: str, found: Sequence[Any], splits: Sequence[Described], arrow: 
         f'<th rowspan="{len(found)}" data-key="Feature" data-value="{escape(name)}">{escape(name)}{flag}'
         f"<small>{escape(kind)}</small></th>"
     )
-    numbers = [feature.num_stats for feature in found if feature is not None and feature.HasField("num_stats")]
+    numbers = [
+        feature.num_stats for feature in found if feature is not None and feature.HasField("num_stats")
+    ]
     rows = []
     for at, (feature, split) in enumerate(zip(found, splits, strict=True)):
         label = f'<td class="split"><span class="dot"></span>{escape(split.split)}</td>'

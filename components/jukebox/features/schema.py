@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,8 @@ def validator(schema: Any) -> Validator:
 
     Python's own ``$`` lets a line break follow. Our patterns are all anchored, so a full match says the same.
     """
-    from jsonschema import Draft202012Validator, ValidationError, validators
+    with _without("rfc3987_syntax"):
+        from jsonschema import Draft202012Validator, ValidationError, validators
 
     def pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
         if isinstance(value, str) and re.fullmatch(pattern, value) is None:
@@ -55,6 +58,19 @@ def validator(schema: Any) -> Validator:
 
     strict: type[Validator] = validators.extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
     return strict(schema)
+
+
+@contextmanager
+def _without(optional: str) -> Iterator[None]:
+    # jsonschema checks formats, which we do not use, with this library: its import parses a grammar for seconds.
+    hidden = optional not in sys.modules
+    if hidden:
+        sys.modules[optional] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[optional]
 
 
 def _faults(error: Any) -> Iterator[Fault]:

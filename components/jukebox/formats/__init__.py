@@ -68,9 +68,7 @@ class Format(Protocol):
     ) -> Iterator[pa.RecordBatch]:
         """Yield every row once, in order, with the asked columns in the asked order."""
 
-    def write(
-        self, path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema
-    ) -> int:
+    def write(self, path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
         """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before."""
 
 
@@ -86,7 +84,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
 
     Raises InvalidValue for another ending, NoPartition where there is no file.
     """
-    from jukebox.formats.files import source_files  # noqa: PLC0415 - that module stands on this one
+    from jukebox.formats.files import source_files
 
     file = source_files(path)[0]
     endings = {".parquet": "parquet", ".csv": "csv", ".gz": "tfrecord", ".tfrecord": "tfrecord"}

@@ -27,9 +27,7 @@ def chosen(columns: Sequence[str] | None, there: Sequence[str], where: object) -
     missing = [name for name in columns if name not in set(there)]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise MissingColumn(
-            f"{quoted(missing)} {verb} not in {where}; it has {quoted(there) or 'no columns'}"
-        )
+        raise MissingColumn(f"{quoted(missing)} {verb} not in {where}; it has {quoted(there) or 'no columns'}")
     return list(columns)
 
 

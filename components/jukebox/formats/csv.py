@@ -119,8 +119,7 @@ def _explained(path: Path, there: Sequence[str], wanted: pa.Schema) -> Iterator[
                 raise
             name = there[int(found[1])]
             raise InvalidType(
-                f"column '{name}' of {path} is declared {wanted.field(name).type} and holds another value: "
-                f"{found[2]}"
+                f"column '{name}' of {path} is declared {wanted.field(name).type} and holds another value: {found[2]}"
             ) from exc
 
 
@@ -160,6 +159,4 @@ def _written_type(field: pa.Field) -> pa.DataType:
     fits = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_date)
     if any(test(kind) for test in fits) or kind in (pa.string(), pa.large_string(), pa.null()):
         return kind
-    raise InvalidType(
-        f"column '{field.name}' is {kind}, which CSV cannot hold; it holds numbers, text and times"
-    )
+    raise InvalidType(f"column '{field.name}' is {kind}, which CSV cannot hold; it holds numbers, text and times")

@@ -58,15 +58,16 @@ def tight(array: pa.Array, field: pa.Field) -> pa.Array:
 
 
 def fixed(
-    values: pa.Array, counts: npt.NDArray[np.signedinteger[Any]], valid: npt.NDArray[np.bool_], field: pa.Field
+    values: pa.Array,
+    counts: npt.NDArray[np.signedinteger[Any]],
+    valid: npt.NDArray[np.bool_],
+    field: pa.Field,
 ) -> pa.Array:
     """Return the values of the valid rows as lists of the field's size; InvalidValue for another count."""
     size = field.type.list_size
     wrong = counts[valid & (counts != size)]
     if len(wrong) > 0:
-        raise InvalidValue(
-            f"column '{field.name}' is declared {field.type} and a row holds {wrong[0]} values"
-        )
+        raise InvalidValue(f"column '{field.name}' is declared {field.type} and a row holds {wrong[0]} values")
     if not valid.all():
         places = np.cumsum(np.repeat(valid, size)) - 1
         values = values.take(pa.array(places, mask=np.repeat(~valid, size)))

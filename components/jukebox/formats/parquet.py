@@ -24,6 +24,8 @@ BATCH_ROWS = 131_072
 ROW_GROUP_ROWS = 262_144
 MAGIC = b"PAR1"
 SMALLEST = 12  # magic, length of the footer, magic
+# Older readers and writers know no checksums: there, a flipped bit may change a value unseen.
+CHECKSUMS = int(pa.__version__.split(".")[0]) >= 15  # noqa: PLR2004
 
 
 def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
@@ -64,7 +66,7 @@ def write(
     rows = 0
     loose_schema = pa.schema([loosened(field) for field in schema], schema.metadata)
     # Version 2.6 keeps nanoseconds, which 2.4 rounds to microseconds.
-    options = {"compression": compression, "version": "2.6"}
+    options = {"compression": compression, "version": "2.6"} | ({"write_page_checksum": True} if CHECKSUMS else {})
     try:
         with replacing(path) as temporary, pq.ParquetWriter(temporary, loose_schema, **options) as writer:
             for table in _row_groups(conformed(batches, schema), loose_schema):
@@ -126,7 +128,7 @@ def _selected(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
 def _opened(path: Path) -> pq.ParquetFile:
     with reading(path, "Parquet"):
         _check_ends(path)
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, **({"page_checksum_verification": True} if CHECKSUMS else {}))
         _check_chunks(path, file.metadata)
         file.schema_arrow.names  # noqa: B018  a type that Arrow cannot hold is refused here
         return file

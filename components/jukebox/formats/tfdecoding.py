@@ -54,8 +54,8 @@ def decoder(schema: pa.Schema | None = None) -> Decode:
     Raises MissingDependency where tfx_bsl is not installed. Its import costs 0.1 s and brings no TensorFlow.
     """
     try:
-        from tensorflow_metadata.proto.v0 import schema_pb2  # noqa: PLC0415  an extra brings it
-        from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder  # noqa: PLC0415
+        from tensorflow_metadata.proto.v0 import schema_pb2
+        from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
     except ImportError as exc:
         raise MissingDependency.of("tfx-bsl", "tfx") from exc
     if schema is None:
@@ -108,9 +108,7 @@ def _lists(field: pa.Field, values: pa.Array, counts: Counts, valid: npt.NDArray
 
 def _scalars(field: pa.Field, values: pa.Array, counts: Counts) -> pa.Array:
     if counts.max(initial=0) > 1:
-        raise InvalidValue(
-            f"key '{field.name}' is declared {field.type} and a row holds {counts.max()} values"
-        )
+        raise InvalidValue(f"key '{field.name}' is declared {field.type} and a row holds {counts.max()} values")
     places = pa.array(np.cumsum(counts) - 1, mask=counts == 0)
     scalars = values.take(places)
     if pa.types.is_dictionary(field.type):

@@ -103,6 +103,8 @@ def offsets_of(array: pa.LargeBinaryArray) -> Sizes:
 def _rows(name: str, column: pa.Array) -> _Rows:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
+    if str(column.type).endswith("_view"):
+        column = column.cast(pa.large_binary())  # views know few kernels
     valid, dense = None, column
     if column.null_count > 0:
         valid = column.is_valid().to_numpy(zero_copy_only=False)
@@ -121,9 +123,7 @@ def _elements(name: str, dense: pa.Array) -> tuple[pa.Array, Sizes | None]:
         return dense, None
     elements = dense.flatten()
     if elements.null_count > 0:
-        raise InvalidValue(
-            f"column '{name}' has {elements.null_count} nulls inside of lists; tf.Example has none"
-        )
+        raise InvalidValue(f"column '{name}' has {elements.null_count} nulls inside of lists; tf.Example has none")
     if pa.types.is_fixed_size_list(dense.type):
         return elements, np.full(len(dense), dense.type.list_size, np.int64)
     return elements, pc.list_value_length(dense).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -152,9 +152,7 @@ def _floats(name: str, elements: pa.Array) -> npt.NDArray[np.float32]:
     values = elements.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):
         rounded: npt.NDArray[np.float32] = values.astype("<f4")
-    if values.dtype == np.float64 and np.count_nonzero(np.isinf(rounded)) > np.count_nonzero(
-        np.isinf(values)
-    ):
+    if values.dtype == np.float64 and np.count_nonzero(np.isinf(rounded)) > np.count_nonzero(np.isinf(values)):
         raise InvalidValue(f"column '{name}' has values beyond float32, the only float of tf.Example")
     return rounded
 
@@ -167,9 +165,7 @@ def _int64(name: str, elements: pa.Array) -> npt.NDArray[np.int64]:
             elements = elements.cast(pa.date32()).cast(pa.int32())
         whole: npt.NDArray[np.int64] = elements.cast(pa.int64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid as exc:
-        raise InvalidValue(
-            f"column '{name}' ({elements.type}) has a value that int64 does not hold: {exc}"
-        ) from exc
+        raise InvalidValue(f"column '{name}' ({elements.type}) has a value that int64 does not hold: {exc}") from exc
     return whole
 
 
@@ -226,7 +222,7 @@ def _head_of(name: str, kind: bytes) -> Callable[[int], bytes]:
 
 def _varint(value: int) -> bytes:
     digits = []
-    while value > 0x7F:
+    while value >> 7:
         digits.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*digits, value])
@@ -263,6 +259,4 @@ def kind_of(name: str, kind: pa.DataType) -> bytes:
         return BYTES_LIST
     if test.is_fixed_size_binary(kind) and not test.is_decimal(kind):
         return BYTES_LIST
-    raise InvalidType(
-        f"column '{name}' holds {kind}, which tf.Example does not; it has int64, float and bytes"
-    )
+    raise InvalidType(f"column '{name}' holds {kind}, which tf.Example does not; it has int64, float and bytes")

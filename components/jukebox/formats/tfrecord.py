@@ -91,7 +91,7 @@ def _found(files: Sequence[Path], options: Options) -> pa.Schema:
     return pa.schema([*declared.items(), *types.items()])
 
 
-def _type(element: pa.DataType, many: bool, options: Options) -> pa.DataType:  # noqa: FBT001
+def _type(element: pa.DataType, many: bool, options: Options) -> pa.DataType:
     if pa.types.is_large_binary(element):
         element = pa.binary()
     if pa.types.is_null(element) or (options.scalars and not many):
@@ -101,6 +101,8 @@ def _type(element: pa.DataType, many: bool, options: Options) -> pa.DataType:  #
 
 def _rows(path: Path, wanted: pa.Schema, decode: Decode) -> Iterator[pa.RecordBatch]:
     for lists, rows in _decoded(path, decode):
+        if not wanted.names:
+            raise InvalidValue(f"{path} has records and no key in any of them; declare a column")
         try:
             batch = typed(lists, wanted, rows)
         except InvalidValue as exc:

@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - the parts of a load
     store.add_offline_source(_offline_source(table))
     store.record(
         "offline_load",
-        makes=[feature.versioned for feature in chosen],
+        reads=[feature.versioned for feature in chosen],
         inputs=[Recorded("jukebox.DataSet", source)],
         outputs=[Recorded("jukebox.FeatureTable", out)],
         execution=execution,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jukebox.core.lineage_nodes import LineageSource as LineageSource  # noqa: PLC0414 - it belongs to the protocols here
+from jukebox.core.lineage_nodes import LineageSource as LineageSource
 from jukebox.errors import InvalidValue
 from jukebox.features import Feature, FeatureName
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jukebox.core.layouts import Layout, Row
-    from jukebox.core.lineage import Node
 
 DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
 
@@ -122,7 +121,7 @@ class Registry(Protocol):
     def online_source(self, versioned: str) -> OnlineSource:
         """Return where a versioned feature is served; raises NotRegistered."""
 
-    def record(  # noqa: PLR0913 - an execution has these parts
+    def record(
         self,
         component: str,
         *,
@@ -137,6 +136,23 @@ class Registry(Protocol):
         ``execution`` is the orchestrator's own execution in this very store: then only the features are
         tied to it, for it records the rest itself. Otherwise an execution of our own is written whole.
         """
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did: of the rows ``given``, how many changed the store, and how many a newer row had beaten.
+
+    The rest stood in the store already, just as they were given.
+    """
+
+    given: int
+    written: int
+    older: int
+
+    @property
+    def unchanged(self) -> int:
+        """How many rows the store held already."""
+        return self.given - self.written - self.older
 
 
 class OnlineStore(Protocol):

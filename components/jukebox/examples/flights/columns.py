@@ -41,3 +41,4 @@ JOINED = (
 SCHEDULE_VECTOR = "schedule"
 JOINED_VECTOR = "joined"
 PART_OF_DAY = "part_of_day"
+PARTS_OF_DAY = 7

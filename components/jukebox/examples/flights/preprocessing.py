@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # A sensor once reported a wind of 1,048 mph: beyond this many standard deviations a number says no more.
 _FAR = 4.0
-_PARTS_OF_DAY = [6, 9, 12, 15, 18, 21]
+_HOURS_BETWEEN_PARTS = [6, 9, 12, 15, 18, 21]
 
 
 def preprocessing_fn(inputs: Inputs) -> dict[str, tf.Tensor]:
@@ -33,7 +33,7 @@ def preprocessing_fn(inputs: Inputs) -> dict[str, tf.Tensor]:
     return {
         columns.SCHEDULE_VECTOR: tf.concat([numbers, tf.stack(clock, axis=1)], axis=1),
         columns.JOINED_VECTOR: tf.concat([joined, missing], axis=1),
-        columns.PART_OF_DAY: tft.apply_buckets(hour, tf.constant([_PARTS_OF_DAY])),
+        columns.PART_OF_DAY: tft.apply_buckets(hour, tf.constant([_HOURS_BETWEEN_PARTS])),
         **{name: _index(inputs, name) for name in columns.CATEGORIES + columns.JOINED_CATEGORIES},
         columns.LABEL: _dense(inputs[columns.LABEL], columns.MISSING_LABEL),
     }

@@ -25,10 +25,10 @@ def run(*, out: str, labels: str | None = None) -> None:
     folder = Path(out)
     flights = scheduled(raw.flights(), raw.time_zones())
     arrived = history.arrivals(flights)
-    _write_days(folder / "weather", weather(raw.weather()), "time_hour")
-    _write_days(folder / "aircraft", history.aircraft(arrived), "arrived_at")
-    _write_days(folder / "routes", history.delays(arrived, ["origin", "dest"]), "arrived_at")
-    _write_days(folder / "carriers", history.delays(arrived, ["carrier"]), "arrived_at")
+    _write_days(folder / "weather", weather(raw.weather()), "time_hour", parquet)
+    _write_days(folder / "aircraft", history.aircraft(arrived), "arrived_at", parquet)
+    _write_days(folder / "routes", history.delays(arrived, ["origin", "dest"]), "arrived_at", tfrecord)
+    _write_days(folder / "carriers", history.delays(arrived, ["carrier"]), "arrived_at", parquet)
     raw.planes().write_csv(folder / "planes.csv")
     spine = Path(labels or out) / "labels.parquet"
     spine.parent.mkdir(parents=True, exist_ok=True)
@@ -49,17 +49,18 @@ def weather(observations: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _write_days(folder: Path, frame: pl.DataFrame, event_time: str) -> None:
+def _write_days(folder: Path, frame: pl.DataFrame, event_time: str, to: Format) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     days = frame.with_columns(_day=pl.col(event_time).dt.date()).partition_by(
         "_day", as_dict=True, include_key=False, maintain_order=True
     )
     for (day,), rows in days.items():
-        _write(folder / f"{day}.parquet", rows)
+        _write(folder / f"{day}{to.SUFFIX}", rows, to)
 
 
-def _write(path: Path, frame: pl.DataFrame) -> None:
-    pq.write_table(_arrow(frame), path)
+def _write(path: Path, frame: pl.DataFrame, to: Format) -> None:
+    table = _arrow(frame)
+    to.write(path, table.to_batches(), schema=table.schema)
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:

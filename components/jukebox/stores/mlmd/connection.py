@@ -7,7 +7,7 @@ import random
 import secrets
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEME = "mlmd+sqlite://"
 PATIENCE = 30.0  # seconds that a call waits for other writers
+CLASHES = 100
 _READ_ONLY = pb.SqliteMetadataSourceConfig.READONLY
 _READ_WRITE = pb.SqliteMetadataSourceConfig.READWRITE
 _CREATE = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
@@ -33,7 +34,7 @@ class Store:
     def __init__(self, path: Path, raw: MetadataStore) -> None:
         self.path, self.raw = path, raw
 
-    def call(self, method: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - what MetadataStore answers
+    def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Return what the MetadataStore's ``method`` returns; AlreadyExists and NotFound are passed on."""
         try:
             return _patiently(lambda: getattr(self.raw, method)(*args, **options), status.AbortedError)
@@ -43,6 +44,18 @@ class Store:
             raise StorageError(f"{self.path} has been locked by another process for {PATIENCE:.0f} seconds") from exc
         except status.StatusError as exc:
             raise StorageError(f"{self.path} refused {method}: {exc.message.splitlines()[0]}") from exc
+
+    def unmet(self, attempt: Callable[[], T]) -> T:
+        """Return what ``attempt`` returns, tried again as long as another writer makes first what it makes.
+
+        Each time means that the other got on; after CLASHES times raises StorageError.
+        """
+        for _ in range(CLASHES):
+            try:
+                return attempt()
+            except status.AlreadyExistsError:  # noqa: PERF203 - it is what the loop is for
+                continue
+        raise StorageError(f"{self.path} is being changed by others: {CLASHES} attempts met their changes")
 
 
 def path_of(uri: str) -> Path:
@@ -75,14 +88,11 @@ def _create(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _open(draft, _CREATE)
-        os.link(draft, path)
-    except FileExistsError:
-        if not path.is_file():
-            raise StorageError(f"{path} cannot be made: its folder's name is taken by a file") from None
+        with suppress(FileExistsError):  # another process was first
+            os.link(draft, path)
+        draft.unlink()
     except (OSError, RuntimeError) as exc:
         raise StorageError(f"{path} cannot be made: {exc}") from exc
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _open(path: Path, mode: int) -> MetadataStore:

@@ -1,4 +1,4 @@
-"""The MLMD types that Jukebox keeps its registry in, and how a node's facts are written: as text, in custom properties."""
+"""The MLMD types that hold the registry, and how a node's facts are written: as text, in custom properties."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def split_version(text: str) -> tuple[FeatureName, int | None]:
     return FeatureName.parse(name), int(version) if at else None
 
 
-def set_texts(node: Any, texts: Mapping[str, str]) -> None:  # noqa: ANN401 - an artifact, execution or context
+def set_texts(node: Any, texts: Mapping[str, str]) -> None:
     """Make ``texts`` custom properties of an MLMD node."""
     for key, text in texts.items():
         node.custom_properties[key].string_value = text
 
 
-def text_of(node: Any, key: str) -> str:  # noqa: ANN401 - an artifact, execution or context
+def text_of(node: Any, key: str) -> str:
     """Return a custom property that ``set_texts`` wrote."""
     return str(node.custom_properties[key].string_value)
 

@@ -94,6 +94,7 @@ def _execution(execution: pb.Execution) -> Node:
     )
 
 
-def _properties(node: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 - an artifact or an execution
+def _properties(node: Any) -> tuple[tuple[str, str], ...]:
     values = [*node.properties.items(), *node.custom_properties.items()]
-    return tuple(sorted((key, str(getattr(value, value.WhichOneof("value") or "string_value"))) for key, value in values))
+    texts = ((key, str(getattr(value, value.WhichOneof("value") or "string_value"))) for key, value in values)
+    return tuple(sorted(texts))

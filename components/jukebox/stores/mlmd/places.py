@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jukebox.stores.mlmd.kinds import ENDPOINT, ENTITY, FAMILY, context_type, node_name
-from jukebox.stores.mlmd.library import pb, status
+from jukebox.stores.mlmd.library import pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,12 +34,11 @@ def place(store: Store, features: Mapping[int, RegisteredFeature]) -> None:
 
 def _contexts(store: Store, kind: str, names: set[str]) -> dict[str, int]:
     type_id = context_type(store, kind)
-    while True:
+
+    def attempt() -> dict[str, int]:
         found = {context.name: context.id for context in store.call("get_contexts_by_type", kind)}
         missing = sorted(names - found.keys())
-        if not missing:
-            return found
-        try:
-            store.call("put_contexts", [pb.Context(type_id=type_id, name=name) for name in missing])
-        except status.AlreadyExistsError:  # another writer made one of them since
-            continue
+        made = store.call("put_contexts", [pb.Context(type_id=type_id, name=name) for name in missing])
+        return found | dict(zip(missing, made, strict=True))
+
+    return store.unmet(attempt)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from jukebox.stores.mlmd.kinds import artifact_type, execution_type, set_texts
-from jukebox.stores.mlmd.library import pb, status
+from jukebox.stores.mlmd.library import pb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jukebox.stores import Recorded
     from jukebox.stores.mlmd.connection import Store
+
+_Edge: TypeAlias = tuple[int, int | None, pb.Event]  # as put_lineage_subgraph wants them: by index, or by id
 
 _UNDER_WAY = (pb.Execution.NEW, pb.Execution.RUNNING)
 _FEATURES = "registered_features"  # no channel of a component is called so
@@ -50,33 +52,33 @@ def tie(store: Store, execution: int, named: Named) -> None:
         store.call("put_events", missing)
 
 
-def write(store: Store, component: str, named: Named, *, inputs: Sequence[Recorded], outputs: Sequence[Recorded]) -> None:
+def write(
+    store: Store, component: str, named: Named, *, inputs: Sequence[Recorded], outputs: Sequence[Recorded]
+) -> None:
     """Write a run that is over as an execution of our own, with its artifacts and events, in one transaction."""
     kind = execution_type(store, f"jukebox.{component}")
     run = pb.Execution(type_id=kind, last_known_state=pb.Execution.COMPLETE)
-    while True:
+
+    def attempt() -> None:
         artifacts: dict[str, pb.Artifact] = {}
-        edges = [(0, None, event) for event in _events(named, made=pb.Event.OUTPUT)]
+        edges: list[_Edge] = [(0, None, event) for event in _events(named, made=pb.Event.OUTPUT)]
         edges += _edges(store, inputs, artifacts, pb.Event.INPUT)
         edges += _edges(store, outputs, artifacts, pb.Event.OUTPUT)
-        try:
-            store.call("put_lineage_subgraph", [run], list(artifacts.values()), [], edges)
-        except status.AlreadyExistsError:  # another run recorded one of the artifacts since: now it is there to be found
-            continue
-        return
+        store.call("put_lineage_subgraph", [run], list(artifacts.values()), [], edges)
+
+    store.unmet(attempt)
 
 
 def _events(named: Named, *, made: int) -> list[pb.Event]:
     pairs = [(pb.Event.INPUT, named.reads), (made, named.makes)]
-    return [_event(kind, _FEATURES, i, artifact) for kind, ids in pairs for i, artifact in enumerate(dict.fromkeys(ids))]
+    listed = [(kind, i, each) for kind, ids in pairs for i, each in enumerate(dict.fromkeys(ids))]
+    return [_event(kind, _FEATURES, i, artifact) for kind, i, artifact in listed]
 
 
-def _edges(
-    store: Store, recorded: Sequence[Recorded], new: dict[str, pb.Artifact], kind: int
-) -> list[tuple[int, int | None, pb.Event]]:
+def _edges(store: Store, recorded: Sequence[Recorded], new: dict[str, pb.Artifact], kind: int) -> list[_Edge]:
     is_input = kind == pb.Event.INPUT
     path = "inputs" if is_input else "outputs"
-    edges: dict[object, tuple[int, int | None, pb.Event]] = {}
+    edges: dict[object, _Edge] = {}
     for each in recorded:
         there = _known(store, each, of_any_type=is_input)
         if there is not None:

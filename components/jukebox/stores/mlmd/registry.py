@@ -7,14 +7,13 @@ make an artifact of the same name, the new version's or the former revision's; M
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from jukebox.errors import NameClash, StorageError
+from jukebox.errors import NameClash
 from jukebox.features import FeatureName
-from jukebox.stores import RegisteredFeature
 from jukebox.stores.mlmd import recording, sources
 from jukebox.stores.mlmd.kinds import FEATURE, REGISTRATION, REVISION, artifact_type, node_name, split_version
-from jukebox.stores.mlmd.library import pb, status
+from jukebox.stores.mlmd.library import pb
 from jukebox.stores.mlmd.places import place
 from jukebox.stores.mlmd.versions import (
     Held,
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jukebox.features import Feature
-    from jukebox.stores import FormerRevision, OfflineSource, OnlineSource, Recorded
+    from jukebox.stores import FormerRevision, OfflineSource, OnlineSource, Recorded, RegisteredFeature
     from jukebox.stores.mlmd.connection import Store
 
-_CLASHES = 100  # each one means that another writer got on
+    _Change: TypeAlias = tuple[Held | None, RegisteredFeature]  # what was, and what is to be
 
 
 class MlmdRegistry:
@@ -72,15 +71,14 @@ class MlmdRegistry:
         NameClash for a name given twice.
         """
         wanted = _once(features)
-        for _ in range(_CLASHES):
+
+        def attempt() -> tuple[list[_Change], int | None, dict[int, RegisteredFeature]]:
             changes = _planned(wanted, newest_of_all(self._store))
-            try:
-                own, written = self._write(changes)
-            except status.AlreadyExistsError:
-                continue
-            self._place(own, written)
-            return tuple(after for _, after in changes)
-        raise StorageError(f"{self._store.path} is being changed by others; {_CLASHES} registrations in a row met theirs")
+            return changes, *self._write(changes)
+
+        changes, own, written = self._store.unmet(attempt)
+        self._place(own, written)
+        return tuple(after for _, after in changes)
 
     def add_offline_source(self, source: OfflineSource) -> None:
         """Make ``source`` known as where its features lie for its dates; the same URI again replaces it."""
@@ -94,13 +92,14 @@ class MlmdRegistry:
 
     def set_online_source(self, source: OnlineSource) -> None:
         """Make ``source`` the one that serves its features from now on; raises UnknownFeature."""
-        sources.set_online(self._store, source, [self._held(*split_version(name)).registered for name in source.features])
+        served = [self._held(*split_version(name)).registered for name in source.features]
+        sources.set_online(self._store, source, served)
 
     def online_source(self, versioned: str) -> OnlineSource:
         """Return where a versioned feature is served; raises NotRegistered where it is not, and UnknownFeature."""
         return sources.online_of(self._store, self._held(*split_version(versioned)).registered.versioned)
 
-    def record(  # noqa: PLR0913 - an execution has these parts
+    def record(
         self,
         component: str,
         *,
@@ -124,7 +123,7 @@ class MlmdRegistry:
     def _held(self, name: FeatureName, version: int | None) -> Held:
         return held(versions_of(self._store, name, version)[-1])
 
-    def _write(self, changes: Sequence[tuple[Held | None, RegisteredFeature]]) -> tuple[int | None, dict[int, RegisteredFeature]]:
+    def _write(self, changes: Sequence[_Change]) -> tuple[int | None, dict[int, RegisteredFeature]]:
         """Write what changed in one transaction; return the registration's id, and what it wrote by artifact id."""
         changed = [(before, after) for before, after in changes if after.change != "unchanged"]
         if not changed:
@@ -137,7 +136,7 @@ class MlmdRegistry:
         return ids[0], dict(zip(ids[1:], (after for _, after in changed), strict=False))
 
     def _place(self, own: int | None, written: dict[int, RegisteredFeature]) -> None:
-        # A registration is pending until its features are in their contexts; one whose writer was killed is made up for.
+        # A registration is pending until its features are placed; what a killed writer left is made up for.
         registrations = self._store.call("get_artifacts_by_type", REGISTRATION)
         pending = [registration for registration in registrations if registration.state == pb.Artifact.PENDING]
         if any(registration.id != own for registration in pending):
@@ -159,6 +158,6 @@ def _once(features: Iterable[Feature]) -> list[Feature]:
     return wanted
 
 
-def _planned(wanted: Sequence[Feature], newest: dict[str, Held]) -> list[tuple[Held | None, RegisteredFeature]]:
+def _planned(wanted: Sequence[Feature], newest: dict[str, Held]) -> list[_Change]:
     pairs = [(feature, newest.get(str(feature.name))) for feature in wanted]
     return [(before, next_of(before, feature)) for feature, before in pairs]

@@ -19,7 +19,7 @@ from jukebox.stores.mlmd.kinds import (
     text_of,
     to_json,
 )
-from jukebox.stores.mlmd.library import pb, status
+from jukebox.stores.mlmd.library import pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,12 +87,12 @@ def _offline(value: dict[str, Any]) -> OfflineSource:
 
 def _put(store: Store, kind: str, values: dict[str, dict[str, Any]]) -> Sequence[int]:
     type_id = context_type(store, kind)
-    while True:
+
+    def attempt() -> Sequence[int]:
         contexts = [_context(store, kind, type_id, name, value) for name, value in values.items()]
-        try:
-            return store.call("put_contexts", contexts)  # type: ignore[no-any-return]
-        except status.AlreadyExistsError:  # another writer made one of them since: now it is there to be replaced
-            continue
+        return store.call("put_contexts", contexts)  # type: ignore[no-any-return]
+
+    return store.unmet(attempt)
 
 
 def _context(store: Store, kind: str, type_id: int, name: str, value: dict[str, Any]) -> pb.Context:
@@ -102,4 +102,3 @@ def _context(store: Store, kind: str, type_id: int, name: str, value: dict[str, 
         context.id = there.id
     set_texts(context, {"source": to_json(value), "registered": str(time.time_ns())})
     return context
-

@@ -76,9 +76,10 @@ def feature_artifact(type_id: int, before: Held | None, after: RegisteredFeature
 
 
 def former_artifact(type_id: int, before: Held) -> pb.Artifact:
-    """Return the artifact that keeps what a feature was; only one writer can make it, for its name is the revision's."""
+    """Return the artifact that keeps what a feature was; named by the revision, so that only one writer can make it."""
     former = before.registered
-    artifact = pb.Artifact(type_id=type_id, name=node_name(revision_of(former.name, former.revision)), state=pb.Artifact.LIVE)
+    name = node_name(revision_of(former.name, former.revision))
+    artifact = pb.Artifact(type_id=type_id, name=name, state=pb.Artifact.LIVE)
     set_texts(artifact, _texts(former) | {"replaced_at": datetime.now(timezone.utc).isoformat()})
     return artifact
 

@@ -1,0 +1,268 @@
+"""The embedded online store: one SQLite file, laid out as a wide-column table is, (table, row key) to packed cell.
+
+::
+
+    tables  id, name, layout          the columns of a table, fixed by its first write
+    cells   table_id, key, event, created, cell
+
+``key`` is ``core.rowkeys``, ``cell`` is ``core.cells``; ``event`` and ``created`` repeat the cell's times so that SQL
+can compare them, as integers in the unit of the table's column, the least integer where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jukebox.core import rowkeys
+from jukebox.core.asof_times import LOWEST, ticks
+from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
+from jukebox.core.newest import newest
+from jukebox.errors import CorruptData, InvalidValue, NotRegistered, StorageError
+from jukebox.stores import Written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_APPLICATION, _VERSION = 0x4A4B4F4E, 1  # "JKON"
+_ROWS_AT_ONCE, _KEYS_AT_ONCE = 10_000, 900  # SQLite before 3.32 takes 999 parameters
+
+_SCHEMA = (
+    "CREATE TABLE tables (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, layout BLOB NOT NULL)",
+    """CREATE TABLE cells (
+        table_id INTEGER NOT NULL REFERENCES tables (id), key BLOB NOT NULL,
+        event INTEGER NOT NULL, created INTEGER NOT NULL, cell BLOB NOT NULL,
+        PRIMARY KEY (table_id, key)) WITHOUT ROWID""",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_INCOMING = """CREATE TEMP TABLE IF NOT EXISTS incoming (
+    key BLOB PRIMARY KEY, event INTEGER, created INTEGER, cell BLOB) WITHOUT ROWID"""
+_COUNT_OLDER = """SELECT count(*) FROM incoming AS i JOIN cells AS c ON c.table_id = ? AND c.key = i.key
+    WHERE (c.event, c.created) > (i.event, i.created)"""
+_UPSERT = """INSERT INTO cells SELECT ?, key, event, created, cell FROM incoming WHERE true
+    ON CONFLICT (table_id, key) DO UPDATE
+    SET event = excluded.event, created = excluded.created, cell = excluded.cell
+    WHERE (excluded.event, excluded.created) > (cells.event, cells.created)
+    OR ((excluded.event, excluded.created) = (cells.event, cells.created) AND excluded.cell <> cells.cell)"""
+
+
+def open_online(uri: str) -> SqliteStore:
+    """Return the store at ``sqlite://<path>``; its file is made by the first write."""
+    path = uri.removeprefix("sqlite://")
+    if path == "":
+        raise InvalidValue(f"'{uri}' names no file; an online store is sqlite://<path>")
+    return SqliteStore(path)
+
+
+class SqliteStore:
+    """An OnlineStore in a file, for any number of threads and processes of one machine.
+
+    A writer waits up to ``patience`` seconds for another one, then raises StorageError; readers wait for nobody.
+    """
+
+    def __init__(self, path: str | Path, *, patience: float = 30.0) -> None:
+        self._path, self._patience = Path(path), patience
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+
+    def write(
+        self, table: str, rows: pa.Table, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+    ) -> Written:
+        """Make the store hold the newest row of each key, in transactions of 10,000 rows; see ``OnlineStore``."""
+        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time)
+        best = _newest_rows(given, given.fitted(rows))
+        written, older = 0, rows.num_rows - best.num_rows
+        with self._connected(create=True) as connection:
+            number, layout = _declared(connection, table, given)
+            for batch in layout.fitted(best).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE):
+                changed, beaten = _stored(connection, number, layout, batch)
+                written, older = written + changed, older + beaten
+        return Written(rows.num_rows, written, older)
+
+    def read(self, table: str, entities: Sequence[Mapping[str, Any]]) -> list[Row | None]:
+        """Return the row of each entity, None where there is none, as all stood at one moment; see ``OnlineStore``."""
+        with self._connected(create=False) as connection, _transaction(connection, "BEGIN"):
+            number, layout = self._known(connection, table)
+            keys = [layout.row_key(entity) for entity in entities]
+            wanted = list({key for key in keys if key is not None})
+            cells: dict[bytes, bytes] = {}
+            for start in range(0, len(wanted), _KEYS_AT_ONCE):
+                some = wanted[start : start + _KEYS_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, cell FROM cells WHERE table_id = ? AND key IN ({marks})"  # noqa: S608 - marks alone
+                cells.update(connection.execute(query, (number, *some)))
+        return [layout.row(cells[key]) if key in cells else None for key in keys]
+
+    def layout(self, table: str) -> Layout:
+        """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
+        with self._connected(create=False) as connection:
+            return self._known(connection, table)[1]
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables, in order."""
+        with self._connected(create=False) as connection:
+            return _table_names(connection)
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        with self._lock:
+            if self._connection is not None and self._process == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def _known(self, connection: sqlite3.Connection, table: str) -> tuple[int, Layout]:
+        found = _find(connection, table)
+        if found is None:
+            names = ", ".join(_table_names(connection)) or "none"
+            raise NotRegistered(f"online table '{table}' is not in {self._path}; there is {names}")
+        return found
+
+    @contextmanager
+    def _connected(self, *, create: bool) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated(self._path, self._patience):
+            # A connection that a fork has copied may not be used.
+            if self._connection is None or self._process != os.getpid():
+                self._connection, self._process = _opened(self._path, self._patience, create=create), os.getpid()
+            yield self._connection
+
+
+def _opened(path: Path, patience: float, *, create: bool) -> sqlite3.Connection:
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise StorageError(f"there is no online store at {path}; load features into it first")
+    mode = "rwc" if create else "rw"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+    )
+    try:
+        if _is_empty(connection, path):
+            if not create:
+                raise StorageError(f"there is no online store in {path}; the file is empty")
+            _make(connection, path, patience)
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    [application], [version], [things] = (
+        connection.execute(query).fetchone()
+        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    if application == 0 and things == 0:
+        return True
+    if application != _APPLICATION:
+        raise CorruptData(f"{path} is a database of another program, not an online store of Jukebox")
+    if version != _VERSION:
+        raise CorruptData(f"{path} was written by another version of Jukebox: its format is {version}, not {_VERSION}")
+    return False
+
+
+def _make(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            # SQLite does not wait for a lock when it changes the journal.
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+    with _transaction(connection):
+        if _is_empty(connection, path):
+            for statement in _SCHEMA:
+                connection.execute(statement)
+
+
+def _declared(connection: sqlite3.Connection, table: str, layout: Layout) -> tuple[int, Layout]:
+    with _transaction(connection):
+        statement = "INSERT INTO tables (name, layout) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+        connection.execute(statement, (table, layout.to_bytes()))
+        found = _find(connection, table)
+    if found is None:
+        raise CorruptData(f"online table '{table}' is gone")
+    found[1].require_roles(layout, table)
+    return found
+
+
+def _find(connection: sqlite3.Connection, table: str) -> tuple[int, Layout] | None:
+    found = connection.execute("SELECT id, layout FROM tables WHERE name = ?", (table,)).fetchone()
+    return None if found is None else (found[0], layout_from_bytes(found[1]))
+
+
+def _table_names(connection: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in connection.execute("SELECT name FROM tables ORDER BY name")]
+
+
+def _newest_rows(layout: Layout, rows: pa.Table) -> pa.Table:
+    times = [rows[name] for name in layout.time_names]
+    if layout.timed and times[0].null_count > 0:
+        raise InvalidValue(f"event time '{layout.time_names[0]}' has {times[0].null_count} nulls; when was that?")
+    event, created = times[0] if layout.timed else None, times[-1] if layout.created else None
+    return rows.take(pa.array(newest(rowkeys.encode(rows, layout.key_names), event, created)))
+
+
+def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: pa.RecordBatch) -> tuple[int, int]:
+    """Store one batch, no key twice, whole or not at all; return how many rows changed, and how many were older."""
+    rows = pa.Table.from_batches([batch])
+    keys = rowkeys.encode(rows, layout.key_names).to_pylist()
+    columns = [*_ranks(layout, rows), layout.cells(batch).to_pylist()]
+    with _transaction(connection):
+        connection.execute(_INCOMING)
+        connection.execute("DELETE FROM incoming")
+        connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", zip(keys, *columns, strict=True))
+        [older] = connection.execute(_COUNT_OLDER, (table,)).fetchone()
+        return connection.execute(_UPSERT, (table,)).rowcount, older
+
+
+def _ranks(layout: Layout, rows: pa.Table) -> list[list[int]]:
+    lowest = [LOWEST] * rows.num_rows
+    numbers = []
+    for name in layout.time_names:
+        ranks, known = ticks(rows[name])
+        ranks = ranks.copy()
+        ranks[~known] = LOWEST
+        numbers.append(ranks.tolist())
+    return [numbers.pop(0) if layout.timed else lowest, numbers.pop() if layout.created else lowest]
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _translated(path: Path, patience: float) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as exc:
+        if "locked" in str(exc) or "busy" in str(exc):
+            raise StorageError(f"online store {path} was locked by another process for {patience:g} s") from exc
+        raise StorageError(f"online store {path} cannot be used: {exc}") from exc
+    except sqlite3.DatabaseError as exc:
+        raise CorruptData(f"{path} is no online store: {exc}") from exc
+    except (StorageError, CorruptData):
+        raise
+    except OSError as exc:
+        raise StorageError(f"online store {path} cannot be used: {exc}") from exc
