@@ -89,3 +89,11 @@ class MissingDependency(JukeboxError, ImportError):
     def of(cls, what: str, extra: str) -> MissingDependency:
         """Return the error for ``what``, which ``pip install 'jukebox[extra]'`` brings."""
         return cls(f"{what} is not installed; pip install 'jukebox[{extra}]' brings it")
+
+
+def reason(exc: BaseException) -> str:
+    """Return the first line of an error without its number and full stop."""
+    if isinstance(exc, OSError) and exc.strerror is not None and exc.filename is not None:
+        return exc.strerror
+    lines = str(exc).splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(exc).__name__

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import CorruptData, InvalidValue, StorageError
+from jukebox.errors import CorruptData, InvalidValue, StorageError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +83,7 @@ class Manifest:
             sources = tuple(Source(**source) for source in body.pop("inputs"))
             manifest = cls(**{**body, "keys": tuple(body["keys"]), "inputs": sources, "uri": str(folder)})
         except OSError as exc:
-            raise StorageError(f"{folder} holds no whole artifact: {path.name} {_reason(exc)}") from exc
+            raise StorageError(f"{folder} holds no whole artifact: {path.name} {reason(exc)}") from exc
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CorruptData(f"{path} is no manifest: {exc}") from exc
         if kind is not None and manifest.kind != kind:
@@ -103,7 +103,7 @@ def file_fingerprint(path: str | Path) -> str:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     except OSError as exc:
-        raise StorageError(f"{path} cannot be read: {_reason(exc)}") from exc
+        raise StorageError(f"{path} cannot be read: {reason(exc)}") from exc
     return digest.hexdigest()
 
 
@@ -143,6 +143,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     Folders on the way are made. Raises StorageError when the place cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path} cannot be written: it is there already and not a regular file")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +157,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     except OSError as exc:
         if isinstance(exc, StorageError):
             raise
-        raise StorageError(f"{path} cannot be written: {_reason(exc)}") from exc
+        raise StorageError(f"{path} cannot be written: {reason(exc)}") from exc
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -166,7 +168,3 @@ def write_text(path: str | Path, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:
         temporary.write_text(text)
-
-
-def _reason(exc: OSError) -> str:
-    return (exc.strerror or str(exc) or type(exc).__name__).lower()

@@ -440,6 +440,7 @@ class Page(HTMLParser):
     VOID = ("meta", "input", "br", "link", "img")
 
     def __init__(self, text: str) -> None:
+        """Read the page."""
         super().__init__()
         self.open: list[str] = []
         self.links: list[str] = []

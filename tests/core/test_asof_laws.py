@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Request = tuple[pa.Table, list[Features], dict[str, bool]]
 
 examples = settings(
-    max_examples=int(os.environ.get("JUKEBOX_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("JUKEBOX_EXAMPLES", "150")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

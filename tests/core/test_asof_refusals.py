@@ -134,18 +134,8 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         InvalidType,
         "keys of feature table 0 is [['user', 'kind'], ['id']]; it must map names to feature columns",
     ),
-    (
-        "time_is_text",
-        asking(label_time="kind"),
-        InvalidType,
-        f"time 'kind' of the labels is string; {TIMES}",
-    ),
-    (
-        "time_is_text",
-        asking(event_time="kind"),
-        InvalidType,
-        f"time 'kind' of {TABLE_0} is string; {TIMES}",
-    ),
+    ("time_is_text", asking(label_time="kind"), InvalidType, f"time 'kind' of the labels is string; {TIMES}"),
+    ("time_is_text", asking(event_time="kind"), InvalidType, f"time 'kind' of {TABLE_0} is string; {TIMES}"),
     (
         "feature_name_collides_with_label_column",
         asking(values={"kind": "kind"}),
@@ -168,7 +158,7 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "unknown_label_or_feature_table",
         asking(table=None),
         InvalidType,
-        f"{TABLE_0} is builtins.NoneType; it must be a pyarrow Table or a stream of record batches",
+        f"{TABLE_0} is NoneType; it must be a pyarrow Table or a stream of record batches",
     ),
     (
         "no_features_requested",
@@ -197,19 +187,10 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         InvalidValue,
         "label time 'at' is null in 8 of 9 rows: 0, 1, 2, 3, 4, …",
     ),
+    ("naive_and_aware_times_mixed", asking(table=ZONED), InvalidType, ZONED_MESSAGE),
     (
         "naive_and_aware_times_mixed",
-        asking(table=ZONED),
-        InvalidType,
-        ZONED_MESSAGE,
-    ),
-    (
-        "naive_and_aware_times_mixed",
-        asking(
-            table=ZONED.append_column("day", pa.array([0]).cast(pa.int32()).cast(pa.date32())),
-            event_time="day",
-            created_time="ts",
-        ),
+        asking(table=DATED, event_time="day", created_time="ts"),
         InvalidType,
         ZONED_MESSAGE,
     ),
@@ -221,21 +202,11 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
     ),
     (
         "more",
-        asking(
-            WHOLE_LABELS.append_column("ms", [[1, 1_700_000_000_000]]),
-            "ms",
-            with_column(TABLE, "ts", [[5]]),
-            max_age=timedelta(1),
-        ),
+        asking(MILLISECONDS, "ms", with_column(TABLE, "ts", [[5]]), max_age=timedelta(1)),
         InvalidValue,
         NOT_COUNTABLE,
     ),
-    (
-        "more",
-        asking(table=pa.table([[1], [2], pa.array([5], pa.timestamp("s")), [7]], names=["id", "id", "ts", "plays"])),
-        NameClash,
-        f"column 'id' is 2 times in {TABLE_0}; it must be there once",
-    ),
+    ("more", asking(table=TWO_IDS), NameClash, f"column 'id' is 2 times in {TABLE_0}; it must be there once"),
     (
         "more",
         asking(with_column(LABELS, "kind", [[[1], [2]]]), keys={"kind": "kind"}),
@@ -252,7 +223,7 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
         "more",
         asking(table=[TABLE]),
         InvalidType,
-        f"{TABLE_0} is a stream of pyarrow.lib.Table; it must be one of pyarrow record batches",
+        f"{TABLE_0} is a stream of Table; it must be one of pyarrow record batches",
     ),
 ]
 

@@ -104,7 +104,7 @@ def test_an_extension_type_is_kept() -> None:
             return b""
 
         @classmethod
-        def __arrow_ext_deserialize__(cls, storage: pa.DataType, serialized: bytes) -> Tempo:  # noqa: ARG003
+        def __arrow_ext_deserialize__(cls, storage: pa.DataType, serialized: bytes) -> Tempo:
             return cls()
 
     answer = joined(pa.ExtensionArray.from_storage(Tempo(), pa.array([120, 90], pa.int16())), [1, -1, 0])

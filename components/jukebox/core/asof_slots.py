@@ -109,7 +109,8 @@ def reduce(winners: Winners, slots: Integers, event: Integers, created: Integers
     winners.position[slots[raised]] = NONE
     rows = rows[created[rows] == winners.created[slots[rows]]]
     np.maximum.at(winners.position, slots[rows], position[rows])
-    return rows[position[rows] == winners.position[slots[rows]]]
+    won: Integers = rows[position[rows] == winners.position[slots[rows]]]
+    return won
 
 
 def answers(slots: Slots, winners: Winners, *, late: bool) -> Integers:

@@ -32,7 +32,9 @@ def opened(table: Stream, whose: str) -> tuple[pa.Schema, Iterable[pa.RecordBatc
     if isinstance(table, pa.RecordBatchReader):
         return table.schema, table
     if not isinstance(table, Iterable) or isinstance(table, (str, bytes, Mapping)):
-        raise InvalidType(f"{whose} is {_a(table)}; it must be a pyarrow Table or a stream of record batches")
+        raise InvalidType(
+            f"{whose} is {type(table).__name__}; it must be a pyarrow Table or a stream of record batches"
+        )
     batches = iter(table)
     first = next(batches, None)
     if first is None:
@@ -76,8 +78,4 @@ def _selected(batch: pa.RecordBatch, wanted: pa.Schema, whose: str) -> pa.Record
 
 def _check(batch: object, whose: str) -> None:
     if not isinstance(batch, pa.RecordBatch):
-        raise InvalidType(f"{whose} is a stream of {_a(batch)}; it must be one of pyarrow record batches")
-
-
-def _a(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+        raise InvalidType(f"{whose} is a stream of {type(batch).__name__}; it must be one of pyarrow record batches")

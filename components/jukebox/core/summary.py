@@ -55,6 +55,8 @@ def _column(column: pa.ChunkedArray) -> dict[str, Any]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
+    if not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or _has_lengths(kind)):
+        return counts
     present = column.drop_null() if column.null_count else column
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
         return counts | _moments(present, kind)
@@ -64,8 +66,6 @@ def _column(column: pa.ChunkedArray) -> dict[str, Any]:
         present = present.cast(pa.int64())
     elif _has_lengths(kind):
         return counts | _lengths(present, kind)
-    elif not pa.types.is_primitive(kind):
-        return counts
     return counts | _numbers(present.to_numpy())
 
 

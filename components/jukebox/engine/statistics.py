@@ -90,7 +90,8 @@ def statistics_of(
     """Return TFDV's statistics of all rows; of ``schema`` TFDV takes which integers are categories.
 
     Memory does not grow with the rows: quantiles, top values and counts of unique values are sketches, exact
-    while a column has fewer values than a sketch has places. Raises InvalidType where a column changes its type.
+    while a column has fewer values than a sketch has places. Raises InvalidType where a column changes its
+    type.
     """
     tfdv, implementation = _tfdv()
     generators = implementation.get_generators(tfdv.StatsOptions(schema=schema), in_memory=True)
@@ -111,7 +112,7 @@ def _added(generators: list[Any], totals: list[Any], batch: pa.RecordBatch) -> l
 
 
 def inferred_schema(statistics: DatasetFeatureStatisticsList) -> Schema:
-    """Return the schema that the statistics suggest: types, presence, shapes, domains of up to 100 strings."""
+    """Return the schema that the statistics suggest: types, presence, shapes and small domains."""
     tfdv, _ = _tfdv()
     return tfdv.infer_schema(statistics)
 
@@ -209,8 +210,6 @@ def _plain(kind: pa.DataType) -> pa.DataType | None:
         return pa.float32()
     if test.is_fixed_size_binary(kind):
         return pa.binary()
-    if str(kind) in {"string_view", "binary_view"}:
-        return pa.large_binary()
     takes = (test.is_integer, test.is_floating, test.is_string, test.is_binary, test.is_null)
     large = (test.is_large_string, test.is_large_binary)
     return kind if any(check(kind) for check in (*takes, *large)) else None

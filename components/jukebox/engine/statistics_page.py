@@ -1,4 +1,4 @@
-"""A page about statistics: one file that opens from disk and asks no network, the splits above one another."""
+"""A page about statistics: one file that opens from disk and asks no network, split above split."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def page(
         sections="".join(sections),
         footer=f"Columns of types that TFDV does not describe: {escape(omitted)}."
         if omitted
-        else "Computed by TensorFlow Data Validation; quantiles, unique and top values of large data are estimates.",
+        else "By TensorFlow Data Validation; quantiles, unique and top values of large data are estimates.",
     )
 
 

@@ -40,6 +40,8 @@ class Executor(BaseExecutor):
             out=statistics.uri,
             schema_out=inferred_schema.uri,
             anomalies_out=anomalies.uri,
+            registry=exec_properties.get("registry"),
+            execution=self._context.unique_id,
         )
         statistics.split_names = anomalies.split_names = encode_split_names(list(manifest.details["splits"]))
         describe(statistics, manifest)
@@ -51,7 +53,11 @@ class FeatureStatistics(BaseComponent):
     SPEC_CLASS = Spec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
-    def __init__(self, *, data: BaseChannel, schema: BaseChannel | None = None):
-        """Take a training set and, to look for anomalies in it, a schema that it should meet."""
+    def __init__(self, *, data: BaseChannel, schema: BaseChannel | None = None, registry: str | None = None):
+        """Take a training set and, to look for anomalies in it, a schema that it should meet.
+
+        TFX records the run by itself; ``registry`` is there because the KFP face has it.
+        """
         outs = {"statistics": Channel(type=ExampleStatistics), "inferred_schema": Channel(type=Schema)}
-        super().__init__(Spec(data=data, schema=schema, anomalies=Channel(type=ExampleAnomalies), **outs))
+        anomalies = Channel(type=ExampleAnomalies)
+        super().__init__(Spec(data=data, schema=schema, registry=registry, anomalies=anomalies, **outs))

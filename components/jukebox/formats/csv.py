@@ -17,8 +17,9 @@ import pyarrow.csv as pacsv
 from jukebox.errors import InvalidType
 from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.columns import chosen, conformed
-from jukebox.formats.files import reading, replacing, source_files
+from jukebox.formats.files import reading, source_files
 from jukebox.formats.narrowing import narrow, narrowest
+from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
     import os
@@ -61,7 +62,7 @@ def write(path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, sc
     chosen(None, schema.names, "the schema to write")
     written = pa.schema([pa.field(field.name, _written_type(field)) for field in schema])
     rows = 0
-    with replacing(path) as temporary, pacsv.CSVWriter(temporary, written) as writer:
+    with written_whole(path) as temporary, pacsv.CSVWriter(temporary, written) as writer:
         for batch in conformed(batches, schema):
             arrays = [column.cast(field.type) for column, field in zip(batch.columns, written, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=written))

@@ -1,14 +1,13 @@
-"""Finding the files of a source, and replacing a file in one step."""
+"""Finding the files of a source, and telling what is wrong with them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jukebox.errors import CorruptData, JukeboxError, NoPartition, StorageError
+from jukebox.errors import CorruptData, JukeboxError, NoPartition, StorageError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,34 +46,3 @@ def reading(path: Path, what: str) -> Iterator[None]:
         if isinstance(exc, OSError) and exc.errno is not None:
             raise StorageError(f"{path} cannot be read: {reason(exc)}") from exc
         raise CorruptData(f"{path} is not whole {what}: {reason(exc)}") from exc
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` that becomes ``path`` at the end, or is removed on any error.
-
-    Missing folders are made. Raises StorageError where the system refuses.
-    """
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        raise StorageError(f"{target} cannot be written: it is there already and not a regular file")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(target)
-    except OSError as exc:
-        if isinstance(exc, JukeboxError):
-            raise
-        raise StorageError(f"{target} cannot be written: {reason(exc)}") from exc
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def reason(exc: BaseException) -> str:
-    """Return the first line of an error without its number and full stop."""
-    if isinstance(exc, OSError) and exc.strerror is not None and exc.filename is not None:
-        return exc.strerror
-    lines = str(exc).splitlines()
-    return lines[0].strip().rstrip(".") if lines else type(exc).__name__

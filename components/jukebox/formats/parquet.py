@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jukebox.errors import CorruptData, InvalidType
+from jukebox.errors import CorruptData, InvalidType, reason
 from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.columns import chosen, conformed, same_types
 from jukebox.formats.embeddings import loose, loosened, tight, tightened
-from jukebox.formats.files import reading, reason, replacing, source_files
+from jukebox.formats.files import reading, source_files
+from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
     import os
@@ -68,7 +69,7 @@ def write(
     # Version 2.6 keeps nanoseconds, which 2.4 rounds to microseconds.
     options = {"compression": compression, "version": "2.6"} | ({"write_page_checksum": True} if CHECKSUMS else {})
     try:
-        with replacing(path) as temporary, pq.ParquetWriter(temporary, loose_schema, **options) as writer:
+        with written_whole(path) as temporary, pq.ParquetWriter(temporary, loose_schema, **options) as writer:
             for table in _row_groups(conformed(batches, schema), loose_schema):
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
                 rows += table.num_rows

