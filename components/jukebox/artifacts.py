@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tfx.types.artifact import Artifact
 
 if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_executor import BaseExecutor
+
     from jukebox.tables import Manifest
 
 
@@ -38,3 +40,10 @@ def describe(artifact: Artifact, manifest: Manifest) -> None:
     """Show the manifest's facts as string custom properties of ``artifact``."""
     for name, value in manifest.facts.items():
         artifact.set_string_custom_property(name, value)
+
+
+def execution_id(executor: BaseExecutor) -> str | None:
+    """Return the id of the MLMD execution that an executor runs in, None where its orchestrator gives none."""
+    # TFX has no public name for it; the folder for temporary files is made of it.
+    identity = getattr(executor._context, "_unique_id", None)  # noqa: SLF001
+    return str(identity) if identity else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import tempfile
 from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,7 +17,6 @@ from jukebox.tables import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
 
 def run(*, pipelines: str, out: str, check: bool = False) -> list[str]:
@@ -53,11 +52,11 @@ def _compiled(pipelines: Path, out: Path) -> Iterator[Path]:
         Compiler().compile(getattr(faces, name), str(out / "components" / f"{name}.yaml"))
     for file in sorted(pipelines.rglob("*_kfp.py")):
         target = out / "pipelines" / f"{file.stem}.yaml"
-        Compiler().compile(loaded(file).pipeline, str(target))
+        Compiler().compile(run_path(str(file))["pipeline"], str(target))
         yield _drawn(target)
     for file in sorted(pipelines.rglob("*_tfx.py")):
         target = out / "pipelines" / f"{file.stem}.yaml"
-        _compile_tfx(loaded(file).pipeline(), target)
+        _compile_tfx(run_path(str(file))["pipeline"](), target)
         yield _drawn(target)
 
 
@@ -69,16 +68,6 @@ def _compile_tfx(pipeline: Any, target: Path) -> None:  # noqa: ANN401 - TFX has
     config = kubeflow.KubeflowV2DagRunnerConfig(default_image=IMAGE, use_pipeline_spec_2_1=True)
     logging.getLogger("absl").setLevel(logging.WARNING)
     kubeflow.KubeflowV2DagRunner(config, output_dir=str(target.parent), output_filename=target.name).run(pipeline)
-
-
-def loaded(file: Path) -> ModuleType:
-    """Return the module that ``file`` holds; it has no import name. Raises StorageError."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise StorageError(f"{file} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def drawing(spec: str) -> str:

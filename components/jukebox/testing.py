@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,12 @@ class OnlineStoreSuite:
     def test_rows_come_in_the_order_asked_and_none_where_there_is_none(self, tmp_path: Path) -> None:
         """Keys that are not there, null or asked for twice each get their own answer."""
         store = self.store(tmp_path)
-        self.write(store, "t", [(f"u{i}", 0, 0, i) for i in range(2_000)])
+        users = [f"u{i}" for i in range(2_000)]
+        self.write(store, "t", [(user, 0, 0, i) for i, user in enumerate(users)])
         asked = ["u1999", "nobody", "u3", None, "u3"]
         found = store.read("t", [{"user": user} for user in asked])
         assert [None if row is None else row.values["plays"] for row in found] == [1999, None, 3, None, 3]
-        assert len(store.read("t", [{"user": f"u{i}"} for i in range(2_000)])) == 2_000
+        assert len(store.read("t", [{"user": user} for user in users])) == len(users)
         assert list(store.read("t", [])) == []
 
     def test_older_never_overwrites_newer(self, tmp_path: Path) -> None:
@@ -88,16 +90,16 @@ class OnlineStoreSuite:
     def test_the_last_of_one_write_wins_among_equal_times(self, tmp_path: Path) -> None:
         """Of equal (event, created) in one write the last row stays, and the others count as older."""
         store = self.store(tmp_path)
-        written = self.write(store, "t", [("a", 1, 1, 1), ("a", 1, 1, 2), ("a", 0, 5, 3)])
+        written = self.write(store, "t", [("a", 1, 1, "first"), ("a", 1, 1, "last"), ("a", 0, 5, "older")])
         assert (written.written, written.older) == (1, 2)
-        assert self.plays(store, "t", "a") == 2
+        assert self.plays(store, "t", "a") == "last"
 
     def test_a_correction_of_the_same_event_replaces_it(self, tmp_path: Path) -> None:
         """A later write with equal (event, created) and other values wins."""
         store = self.store(tmp_path)
-        self.write(store, "t", [("a", 1, 1, 1)])
-        assert self.write(store, "t", [("a", 1, 1, 2)]).written == 1
-        assert self.plays(store, "t", "a") == 2
+        self.write(store, "t", [("a", 1, 1, "wrong")])
+        assert self.write(store, "t", [("a", 1, 1, "right")]).written == 1
+        assert self.plays(store, "t", "a") == "right"
 
     def test_the_same_write_again_changes_nothing(self, tmp_path: Path) -> None:
         """A rerun counts all rows as unchanged."""
@@ -138,7 +140,7 @@ class OnlineStoreSuite:
         assert {None if row is None else row.values["plays"] for row in found} == {2}
 
     def test_tables_do_not_see_each_other(self, tmp_path: Path) -> None:
-        """The same key in two tables is two rows, and a table that is not there is an error that names those which are."""
+        """The same key in two tables is two rows; a table that is not there is an error that names those which are."""
         store = self.store(tmp_path)
         self.write(store, "one", [("a", 5, 5, 1)])
         self.write(store, "two", [("a", 1, 1, 2)])
@@ -169,8 +171,13 @@ class OnlineStoreSuite:
         """Great integers, empty and missing values, bytes, lists and zoned times come back as they were."""
         store = self.store(tmp_path)
         values: dict[str, list[Any]] = {
-            **{"big": [2**63 - 1, None], "text": ["", None], "raw": [b"\0\xff", None], "flag": [False, None]},
-            **{"list": [[0.5, None], []], "at": [MOMENT, None], "none": [None, None]},
+            "big": [2**63 - 1, None],
+            "text": ["", None],
+            "raw": [b"\0\xff", None],
+            "flag": [False, None],
+            "list": [[0.5, None], []],
+            "at": [MOMENT, None],
+            "none": [None, None],
         }
         store.write("t", pa.table({"user": ["a", "b"], **values}), keys=["user"], event_time=None)
         for place, row in enumerate(store.read("t", [{"user": "a"}, {"user": "b"}])):
@@ -183,7 +190,7 @@ class OnlineStoreSuite:
         self.write(store, "t", [("a", 1, 1, 1)])
         assert "plays" in str(_raised(InvalidType, lambda: self.write(store, "t", [("a", 2, 2, "many")])))
         rows = pa.table({"user": ["a"], "at": moments(3), "made": moments(3), "skips": [1]})
-        wrong = {"keys": ["user"], "event_time": "at", "created_time": "made"}
+        wrong: dict[str, Any] = {"keys": ["user"], "event_time": "at", "created_time": "made"}
         assert "skips" in str(_raised(InvalidType, lambda: store.write("t", rows, **wrong)))
         assert self.plays(store, "t", "a") == 1
 
@@ -191,9 +198,10 @@ class OnlineStoreSuite:
         """A null in a key or an event time is refused by name, before anything is written."""
         store = self.store(tmp_path)
         self.write(store, "t", [("a", 1, 1, 1)])
-        for column, row in (("user", (None, 1, 1, 1)), ("at", ("a", None, 1, 1))):
-            rows: Any = [("b", 2, 2, 2), row]
-            assert f"'{column}'" in str(_raised(InvalidValue, lambda rows=rows: self.write(store, "t", rows)))
+        wrong: list[tuple[str, Any]] = [("user", (None, 1, 1, 1)), ("at", ("a", None, 1, 1))]
+        for column, row in wrong:
+            write: Any = partial(self.write, store, "t", [("b", 2, 2, 2), row])
+            assert f"'{column}'" in str(_raised(InvalidValue, write))
         assert store.read("t", [{"user": "b"}])[0] is None
 
     def test_an_entity_that_does_not_fit_is_refused(self, tmp_path: Path) -> None:

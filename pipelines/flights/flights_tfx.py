@@ -6,7 +6,6 @@ from tfx.components import ExampleValidator, Pusher, SchemaGen, StatisticsGen, T
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
-from tfx.types.channel_utils import union
 
 from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
 from jukebox.examples.flights.tfx import EvaluateModels, FlightSources
@@ -44,7 +43,7 @@ def pipeline(
         labels=produced.outputs["labels"],
         label_time=LABEL_TIME,
         features=FEATURES,
-        feature_tables=union([load.outputs["feature_table"] for load in loads.values()]),
+        feature_tables=[load.outputs["feature_table"] for load in loads.values()],
         feature_set=known,
         registry=registry,
     )

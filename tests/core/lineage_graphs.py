@@ -46,12 +46,14 @@ class Drawn:
     def events_of_artifacts(self, ids):
         """Return the events of artifacts."""
         self.questions += 1
-        return [event for event in self.events if event.artifact in set(ids)]
+        wanted = set(ids)
+        return [event for event in self.events if event.artifact in wanted]
 
     def events_of_executions(self, ids):
         """Return the events of executions."""
         self.questions += 1
-        return [event for event in self.events if event.execution in set(ids)]
+        wanted = set(ids)
+        return [event for event in self.events if event.execution in wanted]
 
     def artifacts(self, ids):
         """Return artifacts."""
@@ -65,7 +67,7 @@ class Drawn:
 
 
 def plainly_downstream(graph: Drawn, start: str) -> set[str]:
-    """Return the artifacts downstream of one by trying every path from it, a step at a time."""
+    """Return the artifacts downstream of one one at a time, each rule asked of the whole graph."""
     of_feature = graph.node(start).type == FEATURE
     reached, todo = {start}, [start]
     while todo:

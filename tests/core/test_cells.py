@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jukebox.core.asof_times import combined
 from jukebox.core.cell_reading import reader
 from jukebox.core.cells import encode, plain_type
 from jukebox.errors import CorruptData, InvalidType
@@ -47,12 +49,13 @@ def nested(items: tuple[st.SearchStrategy[Any], pa.DataType]) -> st.SearchStrate
         [
             (st.lists(maybe, max_size=4), pa.list_(kind)),
             (st.lists(maybe, min_size=2, max_size=2), pa.list_(kind, 2)),
-            (st.fixed_dictionaries({"a": maybe, "b": st.none() | st.integers(0, 9)}), pa.struct([("a", kind), ("b", pa.int8())])),
+            (st.fixed_dictionaries({"a": maybe, "b": maybe}), pa.struct([("a", kind), ("b", kind)])),
         ]
     )
 
 
-KINDS = st.sampled_from(PLAIN) | st.sampled_from(PLAIN).flatmap(nested) | st.sampled_from(PLAIN).flatmap(nested).flatmap(nested)
+PLAIN_KINDS = st.sampled_from(PLAIN)
+KINDS = PLAIN_KINDS | PLAIN_KINDS.flatmap(nested) | PLAIN_KINDS.flatmap(nested).flatmap(nested)
 
 
 @st.composite
@@ -67,10 +70,10 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 def cells_of(table: pa.Table) -> list[bytes]:
     """The cells of a table's rows."""
-    return encode([column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]).to_pylist()  # type: ignore[no-any-return]
+    return encode([combined(column) for column in table.columns]).to_pylist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tables())
 def test_cells_read_back_as_the_table_does(table: pa.Table) -> None:
     """Reading a cell gives what Arrow's own ``to_pylist`` gives, in value and in type."""
@@ -79,7 +82,7 @@ def test_cells_read_back_as_the_table_does(table: pa.Table) -> None:
     assert [repr(read(cell)) for cell in cells_of(table)] == [repr(row) for row in rows]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tables(), st.data())
 def test_a_cell_cut_short_is_refused(table: pa.Table, data: st.DataObject) -> None:
     """A part of a cell, or a cell with something behind it, is no cell."""
@@ -93,10 +96,8 @@ def test_a_cell_cut_short_is_refused(table: pa.Table, data: st.DataObject) -> No
 @given(st.binary(max_size=60), KINDS)
 def test_other_bytes_are_refused_or_read(raw: bytes, kind: tuple[Any, pa.DataType]) -> None:
     """No bytes make the reader fail in another way, or without end."""
-    try:
+    with suppress(CorruptData):
         reader([kind[1]])(b"\x01" + raw)
-    except CorruptData as exc:
-        assert "cell" in str(exc)
 
 
 def test_the_format_is_stable() -> None:

@@ -17,7 +17,9 @@ def two_models() -> Drawn:
     """Return a store with one table of two features, and a model of each."""
     graph = Drawn().run("register", "yaml", f"set {F} {G}").run("load", f"set source {F} {G}", "table")
     for i, feature in enumerate((F, G)):
-        graph.run(f"join{i}", f"labels set table {feature}", f"training{i}").run(f"train{i}", f"training{i}", f"model{i}")
+        graph.run(f"join{i}", f"labels set table {feature}", f"training{i}").run(
+            f"train{i}", f"training{i}", f"model{i}"
+        )
     return graph
 
 

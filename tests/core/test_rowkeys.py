@@ -43,7 +43,9 @@ def table_of(types: list[pa.DataType], rows: list[tuple[Any, ...]]) -> pa.Table:
 
 
 @given(rows_of_keys())
-def test_row_keys_sort_as_the_keys_do_and_read_back(given_rows: tuple[list[pa.DataType], list[tuple[Any, ...]]]) -> None:
+def test_row_keys_sort_as_the_keys_do_and_read_back(
+    given_rows: tuple[list[pa.DataType], list[tuple[Any, ...]]],
+) -> None:
     """Byte order is the order of the tuples, and decoding gives the tuples."""
     types, rows = given_rows
     keys = encode(table_of(types, rows)).to_pylist()
@@ -119,7 +121,7 @@ def test_values_that_are_no_key_are_refused(value: object) -> None:
 
 def test_a_missing_key_column_is_named() -> None:
     """The error says what there is."""
-    with pytest.raises(MissingColumn, match="'user'.*usr"):
+    with pytest.raises(MissingColumn, match=r"'user'.*usr"):
         encode(pa.table({"usr": [1]}), ["user"])
 
 

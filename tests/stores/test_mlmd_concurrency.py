@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,12 @@ from tests.stores.mlmd_writers import edit, feature, raw, register_and_die, regi
 
 NAMES = [f"f{i}" for i in range(14)]
 spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    """Let the processes that are spawned import this package of tests, however pytest itself was started."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def together(target, arguments):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from tests.stores.mlmd_writers import feature, raw
 def test_a_registry_is_made_where_none_is(tmp_path):
     """The file and its folders are there afterwards, and nothing beside the file."""
     open_registry(f"mlmd+sqlite://{tmp_path}/deep/er/jukebox.db")
-    assert os.listdir(tmp_path / "deep" / "er") == ["jukebox.db"]
+    assert [each.name for each in (tmp_path / "deep" / "er").iterdir()] == ["jukebox.db"]
 
 
 def test_a_relative_uri_is_below_the_working_folder(tmp_path, monkeypatch):
@@ -31,7 +30,7 @@ def test_lineage_is_not_made_where_none_is(tmp_path):
     """Reading a store that is not there names its path and leaves no file."""
     with pytest.raises(StorageError, match=f"there is no metadata store at {tmp_path}/no.db"):
         open_lineage(f"mlmd+sqlite://{tmp_path}/no.db")
-    assert not os.listdir(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_sqlite_database_is_refused_by_name(tmp_path):

@@ -29,7 +29,7 @@ def told(registered):
 def test_what_is_registered_is_read_back_whole(registry, tmp_path):
     """Every field of a feature survives, also in another process's view of the file."""
     written = feature(
-        description="°C, \"quoted\"\n",
+        description='°C, "quoted"\n',
         owner="wx",
         max_age=timedelta(hours=2),
         tags=("a", "b"),

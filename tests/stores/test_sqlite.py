@@ -96,7 +96,7 @@ def test_a_full_disk_is_a_storage_error_and_a_rerun_completes(tmp_path: Path) ->
     """What was written before the disk was full is whole transactions; with room again the same write converges."""
     store = SqliteStore(tmp_path / "online.db")
     write(store, rows_of(0, 10))
-    with store._connected(create=False) as connection:  # noqa: SLF001 - a file that may not grow is a full disk
+    with store._connected(create=False) as connection:  # a file that may not grow is a full disk
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages + 120}")
     with pytest.raises(StorageError, match="full"):
@@ -210,13 +210,13 @@ def test_roles_that_clash_are_refused(tmp_path: Path) -> None:
     naive = rows.append_column("made", pa.array([0, 0], pa.timestamp("us")))
     with pytest.raises(InvalidType, match="'at' is zoned and 'made' is naive"):
         store.write("new", naive, keys=["user"], event_time="at", created_time="made")
-    with pytest.raises(MissingColumn, match="'usr'.*user, at, plays"):
+    with pytest.raises(MissingColumn, match=r"'usr'.*user, at, plays"):
         store.write("new", rows, keys=["usr"], event_time="at")
     with pytest.raises(NameClash, match="at"):
         store.write("new", rows, keys=["user", "at"], event_time="at")
     with pytest.raises(InvalidType, match="'plays' is int64; a time"):
         store.write("new", rows, keys=["user"], event_time="plays")
-    with pytest.raises(InvalidType, match="keys user .* keys plays"):
+    with pytest.raises(InvalidType, match=r"keys user .* keys plays"):
         store.write("t", rows, keys=["plays"], event_time="at")
     assert store.tables() == ["t"]
 

@@ -107,8 +107,9 @@ def training_set(made: Manifest) -> None:
 
 def online_table(made: Manifest) -> None:
     """Print what an online load did."""
-    rows = [(load["table"], load["rows"], load["written"], len(load["features"])) for load in made.details["tables"]]
-    table(f"loaded into {made.details['store']}", ["table", "keys", "changed", "features"], rows)
+    names = ("rows", "written", "older")
+    rows = [(load["table"], *(load[name] for name in names), len(load["features"])) for load in made.details["tables"]]
+    table(f"loaded into {made.details['store']}", ["table", "keys", "changed", "older", "features"], rows)
 
 
 def vector(found: FeatureVector, *, as_json: bool) -> None:

@@ -46,9 +46,8 @@ def family(kind: pa.DataType) -> str | None:
         return "text"
     if name in _BYTES:
         return "bytes"
-    if pa.types.is_nested(kind) or pa.types.is_float16(kind) or pa.types.is_interval(kind):
-        return None
-    return name
+    arrow_compares = pa.types.is_decimal(kind) or pa.types.is_fixed_size_binary(kind) or pa.types.is_null(kind)
+    return name if arrow_compares or _is_number(kind) else None
 
 
 def keys_of(column: pa.ChunkedArray) -> Keys:
@@ -189,8 +188,10 @@ def _pair(left: Integers, right: Integers, width: int) -> Integers:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    counted = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)
-    return bool(counted or pa.types.is_temporal(kind))
+    if pa.types.is_temporal(kind):
+        return not pa.types.is_interval(kind)
+    real = pa.types.is_float32(kind) or pa.types.is_float64(kind)
+    return bool(real or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
 def _numbers(column: pa.ChunkedArray) -> tuple[Integers, Truths]:

@@ -55,11 +55,11 @@ def pieces(
     rows = size = 0
     for batch in batches:
         part = _selected(batch, wanted, whose)
-        if held and (rows + part.num_rows > ROWS or size + part.nbytes > BYTES):
+        if held and (rows + part.num_rows > ROWS or size + _size(part) > BYTES):
             yield pa.Table.from_batches(held)
             held, rows, size = [], 0, 0
         held.append(part)
-        rows, size = rows + part.num_rows, size + part.nbytes
+        rows, size = rows + part.num_rows, size + _size(part)
     if held:
         yield pa.Table.from_batches(held)
 
@@ -79,3 +79,11 @@ def _selected(batch: pa.RecordBatch, wanted: pa.Schema, whose: str) -> pa.Record
 def _check(batch: object, whose: str) -> None:
     if not isinstance(batch, pa.RecordBatch):
         raise InvalidType(f"{whose} is a stream of {type(batch).__name__}; it must be one of pyarrow record batches")
+
+
+def _size(batch: pa.RecordBatch) -> int:
+    try:
+        return int(batch.nbytes)
+    except pa.ArrowTypeError:
+        # The size of a slice of views is not told; that of all they point into is, and only cuts pieces smaller.
+        return int(batch.get_total_buffer_size())

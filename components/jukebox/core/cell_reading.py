@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     Reader = Callable[[bytes, int], tuple[Any, int]]
 
 _CODES = {
-    **{"int8": "b", "int16": "h", "int32": "i", "int64": "q", "float": "f"},
-    **{"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "double": "d"},
+    **dict(zip(("int8", "int16", "int32", "int64"), "bhiq", strict=True)),
+    **dict(zip(("uint8", "uint16", "uint32", "uint64"), "BHIQ", strict=True)),
+    "float": "f",
+    "double": "d",
 }
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), date(1970, 1, 1).toordinal()
@@ -32,7 +34,7 @@ def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], t
     The first ``raw`` fields come as the integers that Arrow keeps for them: times to compare. The function raises
     CorruptData for bytes that are no cell of these types.
     """
-    numbers = [pa.int32() if kind.bit_width == 32 else pa.int64() for kind in types[:raw]]
+    numbers = [pa.int32() if pa.types.is_date32(kind) else pa.int64() for kind in types[:raw]]
     fields = _fields([_reader(kind) for kind in [*numbers, *types[raw:]]])
 
     def read(cell: bytes) -> tuple[Any, ...]:
@@ -76,14 +78,18 @@ def _taken(cell: bytes, place: int, width: int) -> bytes:
 
 @cache
 def _reader(of: pa.DataType) -> Reader:
-    if pa.types.is_null(of):
-        return lambda _, place: (None, place)
     if is_text(of):
-        return _text(str(of) == "string")
+        return _text(decoded=str(of) == "string")
     if is_list(of):
         return _list(_reader(of.value_type))
     if pa.types.is_struct(of):
         return _struct(of)
+    return _single(of)
+
+
+def _single(of: pa.DataType) -> Reader:
+    if pa.types.is_null(of):
+        return lambda _, place: (None, place)
     if pa.types.is_boolean(of):
         return lambda cell, place: (cell[place] != 0, place + 1)
     if str(of) in _CODES:
@@ -135,12 +141,12 @@ def _length(cell: bytes, place: int) -> tuple[int, int]:
         part = cell[place]
         place += 1
         length |= (part & 0x7F) << shift
-        if part < 0x80:
+        if not part & 0x80:
             return length, place
         shift += 7
 
 
-def _text(decoded: bool) -> Reader:
+def _text(*, decoded: bool) -> Reader:
     def read(cell: bytes, place: int) -> tuple[Any, int]:
         length, start = _length(cell, place)
         value = _taken(cell, start, length)

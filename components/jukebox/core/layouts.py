@@ -1,4 +1,4 @@
-"""What the rows of an online table are made of: keys, times and values with their types, fixed when it is first written."""
+"""What the rows of an online table are made of: keys, times and values and their types, fixed by its first write."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ class Layout:
         values = []
         for name in self.key_names:
             if name not in entity:
-                raise MissingColumn(f"key '{name}' is not in the entity; it has {', '.join(map(str, entity)) or 'nothing'}")
+                there = ", ".join(map(str, entity)) or "nothing"
+                raise MissingColumn(f"key '{name}' is not in the entity; it has {there}")
             value = entity[name]
             if value is not None and rowkeys.kind_of(value) != self._kinds[name]:
                 raise InvalidType(f"key '{name}' is {self._kinds[name]} in the online table, not {value!r}")
@@ -116,14 +117,18 @@ class Layout:
 
     def require_roles(self, other: Layout, table: str) -> None:
         """Raise InvalidType where the rows to write have other keys or times than those of ``table``, which is this."""
-        ours, theirs = (f"keys {', '.join(sorted(x.key_names))} and times {', '.join(x.time_names)}" for x in (self, other))
+        ours, theirs = self._roles(), other._roles()
         if ours != theirs:
-            raise InvalidType(f"online table '{table}' has the {ours}, the rows have the {theirs}; they go to another table")
+            raise InvalidType(f"online table '{table}' has the {ours}, the rows have the {theirs}: another table's")
+
+    def _roles(self) -> str:
+        return f"keys {', '.join(sorted(self.key_names))} and times {', '.join(self.time_names) or '(none)'}"
 
     def to_bytes(self) -> bytes:
         """Return the layout in bytes: an Arrow IPC schema whose metadata say which columns are keys and times."""
         roles = bytes([self.keys, self.timed, self.created])
-        return self.schema.with_metadata({_ROLES: roles}).serialize().to_pybytes()
+        raw: bytes = self.schema.with_metadata({_ROLES: roles}).serialize().to_pybytes()
+        return raw
 
 
 def layout_of(
@@ -140,10 +145,14 @@ def layout_of(
         if name not in schema.names:
             raise MissingColumn(f"column '{name}' is not in the rows; they have {', '.join(schema.names)}")
     if len(set(roles)) < len(roles) or len(set(schema.names)) < len(schema):
-        raise NameClash(f"keys, times and values need columns of their own; there is {', '.join([*roles, *schema.names])}")
+        raise NameClash(
+            f"each key, time and value needs a column of its own; keys and times are {', '.join(roles)}, "
+            f"the rows have {', '.join(schema.names)}"
+        )
     clocks = [_clock(schema.field(name)) for name in times]
     if len({clock.kind for clock in clocks}) > 1:
-        raise InvalidType(f"'{times[0]}' is {clocks[0].kind} and '{times[1]}' is {clocks[1].kind}; give both a zone or none")
+        kinds = f"'{times[0]}' is {clocks[0].kind} and '{times[1]}' is {clocks[1].kind}"
+        raise InvalidType(f"{kinds}; give both a zone or none")
     values = [name for name in schema.names if name not in set(roles)]
     fields = [_plain(schema.field(name), key=name in keys) for name in [*roles, *values]]
     return Layout(pa.schema(fields), len(keys), event_time is not None, created_time is not None)

@@ -105,7 +105,7 @@ def varints(values: Whole) -> Ragged:
     used = groups > 0
     used[:, 0] = True
     matrix = (groups & 0x7F).astype(np.uint8)
-    matrix[:, :-1] |= used[:, 1:].astype(np.uint8) << 7
+    matrix[:, :-1] |= used[:, 1:] * np.uint8(0x80)
     return Ragged(matrix[used], _starts(used.sum(axis=1)))
 
 

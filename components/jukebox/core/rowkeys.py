@@ -69,8 +69,7 @@ def kind_of(value: object) -> str:
         if isinstance(value, types):
             return name
     raise InvalidType(
-        f"{value!r} is no key: it is a {type(value).__name__}, "
-        "not a bool, integer, date, datetime, text or byte string"
+        f"{value!r} is no key: it is a {type(value).__name__}, not a bool, integer, date, datetime, text or byte string"
     )
 
 
@@ -127,7 +126,8 @@ def _time_parts(array: pa.Array) -> list[Ragged]:
     zone = array.type.tz
     micros = array.cast(pa.timestamp("us", zone)).view(pa.int64())
     _check_range(micros, _FIRST, _LAST)
-    return [constant(_NAIVE if zone is None else _ZONED, len(array)), numbers(micros.to_numpy() ^ np.int64(-(2**63)), ">i8")]
+    flipped = micros.to_numpy() ^ np.int64(-(2**63))
+    return [constant(_NAIVE if zone is None else _ZONED, len(array)), numbers(flipped, ">i8")]
 
 
 def _check_range(array: pa.Array, first: int, last: int) -> None:
@@ -185,11 +185,12 @@ def _one(value: Any) -> bytes:
             raise InvalidValue(f"{number} is no key: an integer key lies between -2^63 and 2^64 - 1")
         return bytes([_INTEGER - (number < 0)]) + (number % 2**64).to_bytes(8, "big")
     if what == "date":
-        return bytes([_DATE]) + (value.toordinal() - _EPOCH_DAY + 2**31).to_bytes(4, "big")
+        days: int = value.toordinal() - _EPOCH_DAY
+        return bytes([_DATE]) + (days + 2**31).to_bytes(4, "big")
     if what in ("naive time", "zoned time"):
         return bytes([_NAIVE if what == "naive time" else _ZONED]) + (_microseconds(value) + 2**63).to_bytes(8, "big")
     try:
-        raw = value.encode() if what == "text" else bytes(value)
+        raw: bytes = value.encode() if what == "text" else bytes(value)
     except UnicodeEncodeError as exc:
         raise InvalidValue(f"{value!r} is no key: {exc.reason}") from exc
     return bytes([_TEXT if what == "text" else _BYTES]) + raw.replace(b"\0", b"\0\xff") + b"\0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,8 @@ class Split:
     """A rule that sends ``share`` of the rows to ``train`` and the rest to ``eval``.
 
     ``by="time"`` gives ``train`` the earliest rows: every row before the label time at that share of the rows,
-    equal times never parted. ``by="hash"`` sends rows with equal ``columns`` to the same side, the same in every run.
+    equal times never parted. ``by="hash"`` sends rows with equal ``columns``, all of them where none is named, to the
+    same side, the same in every run. Its text is what ``parse`` reads.
     """
 
     by: str = "time"
@@ -48,6 +49,13 @@ class Split:
                 f"'{text}' is no split; it is written time:0.8, hash:0.8 or hash:0.8:column,column with a train share between 0 and 1"
             )
         return cls(by, fraction, tuple(name for name in columns.split(",") if name))
+
+    def over(self, columns: Sequence[str]) -> Split:
+        """Return the rule with ``columns`` to hash, where it hashes and names none."""
+        return replace(self, columns=tuple(columns)) if self.by == "hash" and not self.columns else self
+
+    def __str__(self) -> str:
+        return ":".join([self.by, str(self.share), *([",".join(self.columns)] if self.columns else [])])
 
     def train_mask(self, table: pa.Table, time: str) -> np.ndarray:
         """Return for each row whether it belongs to ``train``; ``time`` names the label time.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,7 @@ class Newest:
     @property
     def older(self) -> int:
         """How many rows a newer one of their key had beaten."""
-        return self.read - self.null_keys - self.null_times - self.filtered - self.rows.num_rows
+        return self.read - self.null_keys - self.null_times - self.filtered - len(self.rows)
 
 
 def newest_per_key(
@@ -62,11 +63,15 @@ def newest_per_key(
         raise InvalidValue("there is no batch of rows to find the newest in")
     layout_of(first.schema, keys=keys, event_time=event_time, created_time=created_time)
     reduction = _Reduction(first.schema, tuple(keys), (event_time, created_time), _wanted(only, keys, first.schema))
-    for batch in (first, *()):
-        reduction.add(batch)
-    for batch in parts:
+    for batch in chain([first], parts):
+        if not batch.schema.equals(first.schema):
+            raise InvalidType(f"a batch has other columns or types than the first: {_said(batch)}, not {_said(first)}")
         reduction.add(batch)
     return reduction.done()
+
+
+def _said(batch: pa.RecordBatch) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in batch.schema)
 
 
 def _nothing(schema: pa.Schema) -> pa.RecordBatch:
@@ -115,7 +120,7 @@ class _Reduction:
         return Newest(self._kept, self._read, self._null_keys, self._null_times, self._filtered)
 
     def _reduce(self) -> None:
-        fresh = pa.Table.from_batches(self._pending)
+        fresh = pa.Table.from_batches(self._pending, self._kept.schema)
         keyed = fresh.filter(_valid(fresh, self._keys))
         timed = keyed.filter(_valid(keyed, self._times))
         self._null_keys += fresh.num_rows - keyed.num_rows

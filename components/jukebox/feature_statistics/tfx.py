@@ -9,7 +9,7 @@ from tfx.types.artifact_utils import encode_split_names
 from tfx.types.standard_artifacts import ExampleAnomalies, Examples, ExampleStatistics, Schema
 
 from jukebox import feature_statistics
-from jukebox.artifacts import describe
+from jukebox.artifacts import describe, execution_id
 
 
 class Spec(ComponentSpec):
@@ -41,7 +41,7 @@ class Executor(BaseExecutor):
             schema_out=inferred_schema.uri,
             anomalies_out=anomalies.uri,
             registry=exec_properties.get("registry"),
-            execution=self._context.unique_id,
+            execution=execution_id(self),
         )
         statistics.split_names = anomalies.split_names = encode_split_names(list(manifest.details["splits"]))
         describe(statistics, manifest)

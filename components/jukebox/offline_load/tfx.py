@@ -9,7 +9,7 @@ from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from jukebox import offline_load
-from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe, execution_id
 
 
 class Spec(ComponentSpec):
@@ -40,7 +40,7 @@ class Executor(BaseExecutor):
             source=source.uri,
             feature_set=feature_set.uri,
             out=feature_table.uri,
-            execution=self._context.unique_id,
+            execution=execution_id(self),
         )
         describe(feature_table, manifest)
 

@@ -84,19 +84,17 @@ def _load(
     times = [name for name in (about.event_time, about.created_time) if name is not None]
     only = None if filter_keys is None else _keys(filter_keys, about.keys)
     batches = read_partitions(parts, [*about.keys, *times, *columns])
-    rows = newest_per_key(
-        batches, keys=about.keys, event_time=about.event_time, created_time=about.created_time, only=only
-    )
+    times_of = {"event_time": about.event_time, "created_time": about.created_time}
+    rows = newest_per_key(batches, keys=about.keys, only=only, **times_of).rows
     versions = sorted(member.versioned for member in members)
     name = table or f"{about.details['endpoint']}-{combined(versions)[:8]}"
-    counts = online.write(
-        name, rows, keys=about.keys, event_time=about.event_time, created_time=about.created_time
-    )
+    counts = online.write(name, rows, keys=about.keys, **times_of)
     return {
         "table": name,
         "features": versions,
         "rows": rows.num_rows,
-        "written": counts,
+        "written": counts.written,
+        "older": counts.older,
         "fingerprint": fingerprint_of(rows, rows.schema),
         "partitions": [asdict(Source(str(part.path), part.manifest.fingerprint)) for part in parts],
     }

@@ -9,7 +9,7 @@ from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from jukebox import online_load
-from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable, describe
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable, describe, execution_id
 
 
 class Spec(ComponentSpec):
@@ -42,7 +42,7 @@ class Executor(BaseExecutor):
             feature_set=feature_set.uri,
             filter_keys=next((keys.uri for keys in input_dict.get("filter_keys", [])), None),
             out=online_table.uri,
-            execution=self._context.unique_id,
+            execution=execution_id(self),
         )
         describe(online_table, manifest)
 

@@ -60,10 +60,11 @@ def run(  # noqa: PLR0913 - the parts of a join
     spine = _labels(labels, [member.column for member in members])
     table, proven = joined(spine, groups, {**rules, "proof": proof})
     table = table.select([*spine.column_names, *(member.column for member in members)])
-    splits = write_training_set(out, table, rule.train_mask(table, label_time))
+    rule = rule.over(spine.column_names)
+    splits = write_training_set(out, table, rule.train_mask(spine, label_time))
     details = {
         "splits": splits,
-        "split": split,
+        "split": str(rule),
         "rules": {**rules, "proof": proof},
         "features": [described(member, proven[member.column]) for member in members],
     }

@@ -12,11 +12,11 @@ from tfx.types.artifact_utils import encode_split_names
 from tfx.types.standard_artifacts import Examples
 
 from jukebox import point_in_time_join
-from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, describe, execution_id
 
 
 class Spec(ComponentSpec):
-    """The parameters and channels of PointInTimeJoin."""
+    """The parameters and channels of PointInTimeJoin; its feature tables are added by ``spec_for``."""
 
     PARAMETERS = {
         "label_time": ExecutionParameter(type=str),
@@ -30,10 +30,15 @@ class Spec(ComponentSpec):
     }
     INPUTS = {
         "labels": ChannelParameter(type=DataSet),
-        "feature_tables": ChannelParameter(type=FeatureTable),
         "feature_set": ChannelParameter(type=FeatureSet),
     }
     OUTPUTS = {"training_set": ChannelParameter(type=Examples)}
+
+
+def spec_for(tables: dict[str, BaseChannel]) -> type[Spec]:
+    """Return the spec with an input for each feature table: on KFP an input is one channel, never a union."""
+    inputs = {**Spec.INPUTS, **{name: ChannelParameter(type=FeatureTable) for name in tables}}
+    return type("Spec", (Spec,), {"INPUTS": inputs})
 
 
 class Executor(BaseExecutor):
@@ -47,10 +52,10 @@ class Executor(BaseExecutor):
         manifest = point_in_time_join.run(
             **{**exec_properties, **texts},
             labels=labels.uri,
-            feature_tables=[table.uri for table in input_dict["feature_tables"]],
+            feature_tables=[table.uri for name, tables in input_dict.items() for table in tables if "table" in name],
             feature_set=feature_set.uri,
             out=training_set.uri,
-            execution=self._context.unique_id,
+            execution=execution_id(self),
         )
         training_set.split_names = encode_split_names(list(manifest.details["splits"]))
         describe(training_set, manifest)
@@ -68,7 +73,7 @@ class PointInTimeJoin(BaseComponent):
         labels: BaseChannel,
         label_time: str,
         features: dict[str, Any] | list[str],
-        feature_tables: BaseChannel,
+        feature_tables: list[BaseChannel],
         feature_set: BaseChannel,
         registry: str,
         split: str = "time:0.8",
@@ -78,8 +83,10 @@ class PointInTimeJoin(BaseComponent):
         proof: str = "sample",
     ):
         """Take the labels, the request, and the channels that say which tables and versions it may use."""
-        channels = {"labels": labels, "feature_tables": feature_tables, "feature_set": feature_set}
+        tables = {f"feature_table_{index}": table for index, table in enumerate(feature_tables)}
+        channels = {"labels": labels, "feature_set": feature_set, "training_set": Channel(type=Examples), **tables}
         rules = {"split": split, "allow_exact": allow_exact, "as_known": as_known, "proof": proof}
         texts = {"features": json.dumps(features), "keys": json.dumps(keys)}
-        out = Channel(type=Examples)
-        super().__init__(Spec(label_time=label_time, registry=registry, **channels, **rules, **texts, training_set=out))
+        super().__init__(
+            spec_for(tables)(label_time=label_time, registry=registry, **rules, **texts, **channels)
+        )

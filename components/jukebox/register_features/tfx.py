@@ -7,7 +7,7 @@ from tfx.types.channel import Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from jukebox import register_features
-from jukebox.artifacts import FeatureSet, describe
+from jukebox.artifacts import FeatureSet, describe, execution_id
 
 
 class Spec(ComponentSpec):
@@ -32,7 +32,7 @@ class Executor(BaseExecutor):
             features=exec_properties["features"],
             registry=exec_properties["registry"],
             out=feature_set.uri,
-            execution=self._context.unique_id,
+            execution=execution_id(self),
         )
         describe(feature_set, manifest)
 

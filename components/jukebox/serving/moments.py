@@ -42,8 +42,10 @@ def judged(name: str, route: Route, row: Row | None, at: int) -> FeatureValue:
     """Return the feature's value in ``row`` as of ``at``: what training would have had for a label of that time."""
     feature, versioned = route.registered.feature, route.registered.versioned
     timed = not feature.endpoint.static
-    if row is None or (timed and not _known(row.event_time, at)) or (
-        feature.endpoint.created_time is not None and not _known(row.created_time, at)
+    if (
+        row is None
+        or (timed and not _known(row.event_time, at))
+        or (feature.endpoint.created_time is not None and not _known(row.created_time, at))
     ):
         return FeatureValue(name, None, None, "missing", versioned)
     value: Any = row.values[route.column]

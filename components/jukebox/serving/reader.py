@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from jukebox.core.layouts import Row
     from jukebox.serving.routes import Way
     from jukebox.stores import OnlineStore, RegisteredFeature, Registry
@@ -57,11 +59,11 @@ class FeatureReader:
         now = datetime.now(timezone.utc)
         _check(entities, features, at)
         routes = self._routed(features)
-        moments = [moment(at, now, way) for way in routes]
+        moments = [moment(at, now, each) for each in routes]
         found = self._rows(routes, entities)
         plan = list(zip(features, routes, moments, strict=True))
         return [
-            FeatureVector(tuple(judged(name, way, found[_place(way)][i], then) for name, way, then in plan))
+            FeatureVector(tuple(judged(name, each, found[_place(each)][i], then) for name, each, then in plan))
             for i in range(len(entities))
         ]
 
@@ -74,7 +76,7 @@ class FeatureReader:
         for store in self._opened.values():
             store.close()
 
-    def __enter__(self) -> FeatureReader:
+    def __enter__(self) -> Self:
         """Return the reader."""
         return self
 
@@ -95,10 +97,12 @@ class FeatureReader:
         source = self._registry.online_source(feature.versioned)
         return route(feature, source, self._online(source.store).layout(source.table))
 
-    def _rows(self, routes: Sequence[Route], entities: Sequence[Mapping[str, Any]]) -> dict[_Place, Sequence[Row | None]]:
+    def _rows(
+        self, routes: Sequence[Route], entities: Sequence[Mapping[str, Any]]
+    ) -> dict[_Place, Sequence[Row | None]]:
         tables: dict[tuple[str, str], dict[Way, None]] = defaultdict(dict)
-        for way in routes:
-            tables[way.source.store, way.source.table][way.way] = None
+        for each in routes:
+            tables[each.source.store, each.source.table][each.way] = None
         rows: dict[_Place, Sequence[Row | None]] = {}
         asked = {place: [way.key(entity) for way in ways for entity in entities] for place, ways in tables.items()}
         for (store, table), keys in asked.items():
@@ -118,8 +122,8 @@ class FeatureReader:
 _Place = tuple[str, str, "Way"]
 
 
-def _place(way: Route) -> _Place:
-    return way.source.store, way.source.table, way.way
+def _place(of: Route) -> _Place:
+    return of.source.store, of.source.table, of.way
 
 
 def _check(entities: Sequence[Mapping[str, Any]], features: Sequence[str], at: datetime | None) -> None:

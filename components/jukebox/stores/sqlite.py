@@ -75,7 +75,13 @@ class SqliteStore:
         self._process = 0
 
     def write(
-        self, table: str, rows: pa.Table, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        keys: Sequence[str],
+        event_time: str | None,
+        created_time: str | None = None,
     ) -> Written:
         """Make the store hold the newest row of each key, in transactions of 10,000 rows; see ``OnlineStore``."""
         given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time)
@@ -141,19 +147,22 @@ def _opened(path: Path, patience: float, *, create: bool) -> sqlite3.Connection:
     elif not path.exists():
         raise StorageError(f"there is no online store at {path}; load features into it first")
     mode = "rwc" if create else "rw"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
-    )
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
-        if _is_empty(connection, path):
-            if not create:
-                raise StorageError(f"there is no online store in {path}; the file is empty")
-            _make(connection, path, patience)
-        connection.execute("PRAGMA synchronous = NORMAL")
+        _prepare(connection, path, patience, create=create)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, patience: float, *, create: bool) -> None:
+    if _is_empty(connection, path):
+        if not create:
+            raise StorageError(f"there is no online store in {path}; the file is empty")
+        _make(connection, path, patience)
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:

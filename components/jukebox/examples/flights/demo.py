@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from runpy import run_path
 
 from rich.console import Console
 from rich.table import Table
@@ -44,16 +45,14 @@ def run_pipeline(folder: Path) -> list[Step]:
         _hush()
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-        from jukebox.compiling import loaded
-
-        wiring = loaded(Path("pipelines/flights/flights_tfx.py"))
+        pipeline = run_path("pipelines/flights/flights_tfx.py")["pipeline"]
     with console.status("starting") as status:
         watcher = StepWatcher(started=lambda name: status.update(f"{name} …"), ended=_tell)
         logger = logging.getLogger("absl")
         logger.handlers[:], logger.propagate = [watcher], False
         logger.setLevel(logging.INFO)
         LocalDagRunner().run(
-            wiring.pipeline(
+            pipeline(
                 root=str(folder / "pipeline"),
                 metadata=str(folder / "metadata.db"),
                 store=f"sqlite://{folder}/online.db",

@@ -1,4 +1,4 @@
-"""The metric step: is the model with the joined features better than the one without?"""
+"""The metric step: whether the model with the joined features is better than the one without."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jukebox.errors import StorageError
+from jukebox.errors import NoPartition
 from jukebox.examples.flights import columns
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH = 8192
 _SERVING = "Format-Serving"
+_EVEN = 0.5
 
 
 def run(*, model: str, baseline: str, examples: str, out: str) -> dict[str, Any]:
@@ -27,11 +28,11 @@ def run(*, model: str, baseline: str, examples: str, out: str) -> dict[str, Any]
 
     ``model`` and ``baseline`` are folders of TFX Model artifacts, ``examples`` one of Examples. Rows without a
     label are left out. ``blessed`` is true where the model's AUC is no less than the baseline's.
-    Raises StorageError where there is nothing to evaluate on.
+    Raises NoPartition where there is nothing to evaluate on.
     """
     files = sorted(str(path) for path in Path(examples, "Split-eval").glob("*.gz"))
     if not files:
-        raise StorageError(f"{examples} has no Split-eval/*.gz to evaluate the models on")
+        raise NoPartition(f"{examples} has no Split-eval/*.gz to evaluate the models on")
     paths = {"model": model, "baseline": baseline}
     truth, answers = predictions({name: str(Path(path, _SERVING)) for name, path in paths.items()}, files)
     result: dict[str, Any] = {name: metrics(truth, answer) for name, answer in answers.items()}
@@ -73,7 +74,7 @@ def metrics(truth: Numbers, probability: Numbers) -> dict[str, float]:
     return {
         "auc": auc(truth, probability),
         "log_loss": float(-losses.mean()),
-        "accuracy": float(((probability >= 0.5) == (truth == 1)).mean()),
+        "accuracy": float(((probability >= _EVEN) == (truth == 1)).mean()),
     }
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from jukebox.examples.flights import columns
 
+if TYPE_CHECKING:
+    import tensorflow_transform as tft
 
-class Served(tf.Module):
+
+class Served(tf.Module):  # type: ignore[misc]
     """Serialized tf.Examples in, probabilities out; whole as a SavedModel, vocabularies included."""
 
     def __init__(self, model: Any, transform: tft.TFTransformOutput) -> None:
@@ -22,7 +24,7 @@ class Served(tf.Module):
         self._spec = transform.raw_feature_spec()
         del self._spec[columns.LABEL]
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])  # type: ignore[untyped-decorator]
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return ``late``: for each example the probability that the flight arrives late."""
         transformed = self._transform(tf.io.parse_example(examples, self._spec))

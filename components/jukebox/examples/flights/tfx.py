@@ -12,13 +12,13 @@ from jukebox.examples.flights import sources as producer
 
 
 @component
-def FlightSources(sources: OutputArtifact[DataSet], labels: OutputArtifact[DataSet]) -> None:  # noqa: N802
+def FlightSources(sources: OutputArtifact[DataSet], labels: OutputArtifact[DataSet]) -> None:
     """Leave the dated feature sources in ``sources`` and every flight at its scheduled departure in ``labels``."""
     producer.run(out=sources.uri, labels=labels.uri)
 
 
 @component
-def EvaluateModels(  # noqa: N802
+def EvaluateModels(
     model: InputArtifact[Model],
     baseline: InputArtifact[Model],
     examples: InputArtifact[Examples],
