@@ -1,7 +1,7 @@
 """Features for TFX and Kubeflow Pipelines: registered once, joined point-in-time, served by name.
 
-The nouns stand here; a component is ``from jukebox import offline_load`` and its ``run``; pipelines import the faces from
-``jukebox.tfx`` and ``jukebox.kfp``.
+The nouns stand here; a component is ``from jukebox import offline_load`` and its ``run``; pipelines import the faces
+from ``jukebox.tfx`` and ``jukebox.kfp``.
 """
 
 from __future__ import annotations

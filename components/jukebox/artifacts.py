@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from jukebox.tables import Manifest
 
 
-class DataSet(Artifact):
+class DataSet(Artifact):  # type: ignore[misc]
     """A folder of source data, as data endpoints name it."""
 
     TYPE_NAME = "jukebox.DataSet"
 
 
-class FeatureSet(Artifact):
+class FeatureSet(Artifact):  # type: ignore[misc]
     """The features that a registration left in the registry, with their versions."""
 
     TYPE_NAME = "jukebox.FeatureSet"
 
 
-class FeatureTable(Artifact):
+class FeatureTable(Artifact):  # type: ignore[misc]
     """Features of one data endpoint, partitioned by date."""
 
     TYPE_NAME = "jukebox.FeatureTable"
 
 
-class OnlineTable(Artifact):
+class OnlineTable(Artifact):  # type: ignore[misc]
     """What was loaded into an online store."""
 
     TYPE_NAME = "jukebox.OnlineTable"

@@ -71,13 +71,21 @@ def _compile_tfx(pipeline: Any, target: Path) -> None:  # noqa: ANN401 - TFX has
 
 
 def drawing(spec: str) -> str:
-    """Return the tasks of a compiled pipeline as a Mermaid flowchart: an arrow for each task that waits for another."""
+    """Return the tasks of a compiled pipeline as a Mermaid flowchart.
+
+    An arrow leads to a task from each that it waits for, but not where it waits for one of those in between as well.
+    """
     tasks = next(d for d in yaml.safe_load_all(spec) if d and "root" in d)["root"]["dag"]["tasks"]
-    shown = {name: task["taskInfo"]["name"] for name, task in tasks.items()}
-    lines = [f'  {_id(name)}["{shown[name]}"]' for name in sorted(tasks)]
+    before = {name: _waits_for(task) for name, task in tasks.items()}
+    lines = [f'  {_id(name)}["{tasks[name]["taskInfo"]["name"]}"]' for name in sorted(tasks)]
     for name in sorted(tasks):
-        lines += [f"  {_id(before)} --> {_id(name)}" for before in sorted(_waits_for(tasks[name]))]
+        indirect = set().union(*(_all_before(each, before) for each in before[name]))
+        lines += [f"  {_id(each)} --> {_id(name)}" for each in sorted(before[name] - indirect)]
     return "\n".join(["flowchart LR", *lines]) + "\n"
+
+
+def _all_before(name: str, before: dict[str, set[str]]) -> set[str]:
+    return before[name].union(*(_all_before(each, before) for each in before[name]))
 
 
 def _waits_for(task: dict[str, Any]) -> set[str]:

@@ -78,12 +78,15 @@ class Manifest:
         path = Path(folder) / MANIFEST
         try:
             body = json.loads(path.read_text())
-            if body.pop("jukebox_manifest") != _FORMAT:
-                raise CorruptData(f"{path} was written by another version of Jukebox")
+            written = body.pop("jukebox_manifest")
+            if written != _FORMAT:
+                raise CorruptData(f"{path} has the format {written}; this version of Jukebox reads {_FORMAT}")  # noqa: TRY301
             sources = tuple(Source(**source) for source in body.pop("inputs"))
             manifest = cls(**{**body, "keys": tuple(body["keys"]), "inputs": sources, "uri": str(folder)})
         except OSError as exc:
             raise StorageError(f"{folder} holds no whole artifact: {path.name} {reason(exc)}") from exc
+        except CorruptData:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CorruptData(f"{path} is no manifest: {exc}") from exc
         if kind is not None and manifest.kind != kind:
@@ -118,12 +121,22 @@ def partition_folder(root: str | Path, day: date) -> Path:
 
 
 def partitions(root: str | Path) -> dict[date, Manifest]:
-    """Return the whole partitions of the table at ``root`` by date, in order; half-written ones are not there."""
+    """Return the whole partitions of the table at ``root`` by date, in order; half-written ones are not there.
+
+    Raises CorruptData for a manifest that is none, and for a folder whose name has no date.
+    """
     found = {}
     for folder in sorted(Path(root).glob("date=*")):
         if (folder / MANIFEST).exists():
-            found[date.fromisoformat(folder.name.removeprefix("date="))] = Manifest.read(folder)
+            found[_date_of(folder)] = Manifest.read(folder, "partition")
     return found
+
+
+def _date_of(folder: Path) -> date:
+    try:
+        return date.fromisoformat(folder.name.removeprefix("date="))
+    except ValueError as exc:
+        raise CorruptData(f"{folder} is no partition; one is called date=2013-01-31") from exc
 
 
 @cache
@@ -137,7 +150,7 @@ def code_fingerprint() -> str:
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place at the end; after any error nothing is left of it.
 
     Folders on the way are made. Raises StorageError when the place cannot be written.

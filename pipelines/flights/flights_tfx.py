@@ -1,7 +1,5 @@
 """The flights pipeline on TFX: from sources to a served model, with the stock components in between."""
 
-import os
-
 from tfx.components import ExampleValidator, Pusher, SchemaGen, StatisticsGen, Trainer, Transform
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
@@ -12,6 +10,8 @@ from jukebox.examples.flights.tfx import EvaluateModels, FlightSources
 from jukebox.tfx import FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures
 
 CODE = "jukebox.examples.flights"
+# Without a name, Beam looks for a runner to download at every run.
+BEAM = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
 
 
 def pipeline(
@@ -21,7 +21,7 @@ def pipeline(
     metadata: str = ".demo/flights/metadata.db",
     store: str = "sqlite://.demo/flights/online.db",
     serving: str = ".demo/flights/serving",
-    beam_args: tuple[str, ...] = (),
+    beam_args: tuple[str, ...] = BEAM,
 ) -> Pipeline:
     """Return the pipeline; all is kept below ``root``, the registry and the lineage in ``metadata``."""
     registry = f"mlmd+sqlite://{metadata}"
@@ -63,11 +63,13 @@ def pipeline(
         examples=training_set,
         schema=schema.outputs["schema"],
         preprocessing_fn=f"{CODE}.preprocessing.preprocessing_fn",
+        materialize=False,
+        disable_statistics=True,
     )
     trained = {
         name: Trainer(
             run_fn=f"{CODE}.model.run_fn",
-            examples=transform.outputs["transformed_examples"],
+            examples=training_set,
             transform_graph=transform.outputs["transform_graph"],
             schema=schema.outputs["schema"],
             custom_config={"columns": columns},
@@ -85,7 +87,7 @@ def pipeline(
         model=trained["Trainer"].outputs["model"],
         model_blessing=evaluated.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=os.path.abspath(serving))
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving)
         ),
     )
     return Pipeline(

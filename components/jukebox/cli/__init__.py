@@ -176,9 +176,11 @@ def get(
     """
     from jukebox.cli import options, printing
     from jukebox.serving import FeatureReader
+    from jukebox.stores import open_registry
 
-    with FeatureReader(registry) as reader:
-        vector = reader.read(options.entity(entity), features, at=options.time("--at", at))
+    known = open_registry(registry)
+    with FeatureReader(known) as reader:
+        vector = reader.read(options.entity(entity, known, features), features, at=options.time("--at", at))
     printing.vector(vector, as_json=as_json)
 
 

@@ -6,10 +6,13 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from jukebox.engine.catalog import registered
 from jukebox.errors import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jukebox.stores import Registry
 
 
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:
@@ -32,16 +35,28 @@ def request(text: str) -> dict[str, Any] | list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def entity(texts: Sequence[str]) -> dict[str, Any]:
-    """Return keys by name from ``airport=JFK``; a value in double quotes is text, whatever it looks like.
+def entity(texts: Sequence[str], registry: Registry, features: Sequence[str]) -> dict[str, Any]:
+    """Return keys by name from ``airport=JFK``, as whole numbers where the features' identifier is int64.
 
-    Raises InvalidValue for a text without an equals sign.
+    Raises InvalidValue for a text without an equals sign, or one that is no whole number where one is due.
     """
-    pairs = [text.partition("=") for text in texts]
-    for name, sign, _ in pairs:
+    whole = {
+        name
+        for feature in registered(registry, features)
+        for key in feature.feature.endpoint.keys
+        if key.identifier == "int64"
+        for name in (key.column, key.primitive_entity, feature.name.entity)
+    }
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
         if not sign or not name:
-            raise InvalidValue(f"--entity '{name}' is no key; it is written airport=JFK")
-    return {name: value for name, _, value in pairs}
+            raise InvalidValue(f"--entity '{text}' is no key; it is written airport=JFK")
+        try:
+            found[name] = int(value) if name in whole else value
+        except ValueError as exc:
+            raise InvalidValue(f"--entity '{text}' must hold a whole number") from exc
+    return found
 
 
 def time(option: str, text: str | None) -> datetime | None:

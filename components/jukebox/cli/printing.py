@@ -30,7 +30,9 @@ console = Console(highlight=False, width=_width)
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under a title; numbers stand to the right."""
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    drawn = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False
+    )
     rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float) or _looks_number(row[index]) for row in rows)
@@ -40,7 +42,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     console.print(drawn)
 
 
-def as_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print a value as JSON."""
     console.print_json(json.dumps(value, default=str))
 
@@ -67,7 +69,7 @@ def features(registry: Registry, text: str, *, as_json: bool) -> None:
     """Print the registered features that hold ``text`` in name or description."""
     found = [f for f in registry.features() if text.lower() in f"{f.name} {f.feature.description}".lower()]
     if as_json:
-        globals()["as_json"]([{**f.feature.to_json(), "version": f.version} for f in found])
+        print_json([{**f.feature.to_json(), "version": f.version} for f in found])
         return
     rows = (
         (f.name.short, f.version, f.feature.data_type, _age(f.feature.max_age), f.feature.owner, f.feature.description)
@@ -115,10 +117,9 @@ def online_table(made: Manifest) -> None:
 def vector(found: FeatureVector, *, as_json: bool) -> None:
     """Print the values of a lookup, with event time and status."""
     if as_json:
-        globals()["as_json"](found.to_dict())
+        print_json({v.name: {"value": v.value, "event_time": v.event_time, "status": v.status} for v in found})
         return
-    rows = [(value.name, value.value, value.event_time, value.status) for value in found.values]
-    table("", ["feature", "value", "event time", "status"], rows)
+    table("", ["feature", "value", "event time", "status"], [(v.name, v.value, v.event_time, v.status) for v in found])
 
 
 def artifact(made: Manifest, rows: int, columns: Sequence[str] | None) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.tree import Tree
 
-from jukebox.cli.printing import as_json as print_json
-from jukebox.cli.printing import console
+from jukebox.cli.printing import console, print_json
 from jukebox.core.lineage import FEATURE, MODELS, downstream, upstream
 from jukebox.core.lineage_tree import tree
 from jukebox.errors import InvalidValue

@@ -21,7 +21,7 @@ class Fingerprint:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._columns = [_Column(field.name) for field in schema]
+        self._columns = [_Column(field.name, field.type) for field in schema]
         self._rows = 0
 
     def update(self, batch: pa.RecordBatch | pa.Table) -> None:
@@ -48,15 +48,18 @@ def fingerprint_of(batches: Iterable[pa.RecordBatch] | pa.Table, schema: pa.Sche
 
 
 class _Column:
-    def __init__(self, name: str) -> None:
-        self._name, self._type = name.encode(), b""
+    def __init__(self, name: str, kind: pa.DataType) -> None:
+        kind = _plain(kind)
+        self._about = f"{name}\0{_spelled(kind)}".encode()
         self._nulls, self._lengths, self._values = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-        self._children: list[_Column] = []
+        self._children = [_Column(*part) for part in _parts(kind)]
 
     def digest(self) -> bytes:
-        digest = hashlib.sha256(self._name + b"\0" + self._type)
-        for part in (self._nulls, self._lengths, self._values, *self._children):
-            digest.update(part.digest())
+        digest = hashlib.sha256(self._about)
+        for stream in (self._nulls, self._lengths, self._values):
+            digest.update(stream.digest())
+        for child in self._children:
+            digest.update(child.digest())
         return digest.digest()
 
     def update(self, array: pa.Array) -> None:
@@ -68,27 +71,25 @@ class _Column:
         present = array.filter(array.is_valid()) if array.null_count else array
         kind = present.type
         if pa.types.is_struct(kind):
-            self._update_children(present.flatten(), [field.name for field in kind])
+            self._update_children(present.flatten())
         elif pa.types.is_map(kind):
             self._update_lists(present.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))))
         elif pa.types.is_fixed_size_list(kind):
-            self._update_children([present.flatten()], [f"[{kind.list_size}]"])
+            self._update_children([present.flatten()])
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
             self._update_lists(present)
         elif _is_text(kind):
             self._update_text(present)
         elif not pa.types.is_null(kind):
-            self._type = str(kind).encode()
             self._values.update(_fixed_width(present))
 
-    def _update_children(self, arrays: list[pa.Array], names: list[str]) -> None:
-        self._children = self._children or [_Column(name) for name in names]
+    def _update_children(self, arrays: list[pa.Array]) -> None:
         for child, values in zip(self._children, arrays, strict=True):
             child.update(values)
 
     def _update_lists(self, array: pa.Array) -> None:
         self._lengths.update(pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
-        self._update_children([array.flatten()], ["[]"])
+        self._update_children([array.flatten()])
 
     def _update_text(self, array: pa.Array) -> None:
         large = array.cast(pa.large_binary())
@@ -96,6 +97,28 @@ class _Column:
         self._lengths.update(np.diff(offsets).tobytes())
         if len(large) and large.buffers()[2] is not None:
             self._values.update(memoryview(large.buffers()[2])[int(offsets[0]) : int(offsets[-1])])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(kind.storage_type)
+    return _plain(kind.value_type) if pa.types.is_dictionary(kind) else kind
+
+
+def _spelled(kind: pa.DataType) -> str:
+    if pa.types.is_nested(kind):
+        return ""  # its parts say what it is
+    return str(kind).removeprefix("large_").removesuffix("_view")
+
+
+def _parts(kind: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    if pa.types.is_struct(kind):
+        return [(field.name, field.type) for field in kind]
+    if pa.types.is_map(kind):
+        return [("[]", pa.struct([("key", kind.key_type), ("value", kind.item_type)]))]
+    if pa.types.is_fixed_size_list(kind):
+        return [(f"[{kind.list_size}]", kind.value_type)]
+    return [("[]", kind.value_type)] if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -106,7 +129,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _fixed_width(array: pa.Array) -> bytes | memoryview:
     if pa.types.is_boolean(array.type):
-        return array.to_numpy(zero_copy_only=False).astype(np.uint8).tobytes()
+        return bytes(array.to_numpy(zero_copy_only=False).astype(np.uint8))
     if not len(array):
         return b""
     width = array.type.bit_width // 8

@@ -7,7 +7,7 @@ A row key is its columns one after another, each a tag byte and a payload::
     integer      0x10 below zero, 0x11    8 bytes, big-endian, two's complement (of any width, signed or not)
     date         0x18                     4 bytes: days since 1970, big-endian, sign bit flipped
     timestamp    0x20 naive, 0x21 zoned   8 bytes: microseconds since 1970 (zoned: of UTC), big-endian, sign bit flipped
-    text         0x28                     UTF-8, each 0x00 as 0x00 0xff, ended by 0x00
+    text         0x28                     UTF-8, each 0x00 as 0x00 0xff, ended by 0x00 0x01
     byte string  0x30                     the same
 
 Byte order is column order, then value order; text sorts by code point. No key is the beginning of another one of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _BOOL, _BELOW_ZERO, _INTEGER, _DATE, _NAIVE, _ZONED, _TEXT, _BYTES = 0x08, 0x10, 0x11, 0x18, 0x20, 0x21, 0x28, 0x30
+_ZERO, _END = b"\0\xff", b"\0\x01"
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -79,7 +80,7 @@ def encode(rows: pa.Table | pa.RecordBatch, keys: Sequence[str] | None = None) -
     Raises MissingColumn, InvalidType for a column that is no key, and InvalidValue for nulls and inexact times.
 
     >>> encode(pa.table({"user": [7], "at": ["x"]}))[0].as_py().hex()
-    '110000000000000007287800'
+    '11000000000000000728780001'
     """
     table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
     parts = []
@@ -137,23 +138,24 @@ def _check_range(array: pa.Array, first: int, last: int) -> None:
 
 
 def _text_parts(array: pa.Array) -> list[Ragged]:
-    return [constant(_TEXT, len(array)), _escaped(of_binary(array)), constant(0, len(array))]
+    return [constant(_TEXT, len(array)), _escaped(of_binary(array))]
 
 
 def _bytes_parts(array: pa.Array) -> list[Ragged]:
     if pa.types.is_fixed_size_binary(array.type):
         array = array.cast(pa.binary())
-    return [constant(_BYTES, len(array)), _escaped(of_binary(array)), constant(0, len(array))]
+    return [constant(_BYTES, len(array)), _escaped(of_binary(array))]
 
 
 def _escaped(strings: Ragged) -> Ragged:
     zeros = strings.data == 0
+    end = fixed(np.tile(np.frombuffer(_END, np.uint8), (len(strings.lengths), 1)))
     if not zeros.any():
-        return strings
+        return joined([strings, end])
     ends = np.cumsum(1 + zeros.astype(np.int64))
     data = np.repeat(strings.data, 1 + zeros)
     data[ends[zeros] - 1] = 0xFF
-    return Ragged(data, np.concatenate([[0], ends])[strings.offsets])
+    return joined([Ragged(data, np.concatenate([[0], ends])[strings.offsets]), end])
 
 
 _PARTS = {
@@ -193,7 +195,7 @@ def _one(value: Any) -> bytes:
         raw: bytes = value.encode() if what == "text" else bytes(value)
     except UnicodeEncodeError as exc:
         raise InvalidValue(f"{value!r} is no key: {exc.reason}") from exc
-    return bytes([_TEXT if what == "text" else _BYTES]) + raw.replace(b"\0", b"\0\xff") + b"\0"
+    return bytes([_TEXT if what == "text" else _BYTES]) + raw.replace(b"\0", _ZERO) + _END
 
 
 def _microseconds(value: datetime) -> int:
@@ -225,19 +227,12 @@ def _values(key: bytes) -> Iterator[Any]:
             place = start
             yield tag != _BOOL
         elif tag in (_TEXT, _BYTES):
-            place = _end(key, start) + 1
-            raw = key[start : place - 1].replace(b"\0\xff", b"\0")
+            end = key.index(_END, start)
+            place, raw = end + len(_END), key[start:end].replace(_ZERO, b"\0")
             yield raw.decode() if tag == _TEXT else raw
         else:
             place = start + (4 if tag == _DATE else 8)
             yield _number(tag, key[start:place], whole=place <= len(key))
-
-
-def _end(key: bytes, start: int) -> int:
-    place = key.index(0, start)
-    while key[place + 1 : place + 2] == b"\xff":
-        place = key.index(0, place + 2)
-    return place
 
 
 def _number(tag: int, raw: bytes, *, whole: bool) -> Any:

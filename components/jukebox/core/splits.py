@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jukebox.errors import InvalidValue, MissingColumn
+from jukebox.errors import InvalidType, InvalidValue, MissingColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,8 @@ class Split:
             fraction = -1.0
         if by not in ("time", "hash") or not 0 < fraction < 1 or (by == "time" and columns):
             raise InvalidValue(
-                f"'{text}' is no split; it is written time:0.8, hash:0.8 or hash:0.8:column,column with a train share between 0 and 1"
+                f"'{text}' is no split; it is written time:0.8, hash:0.8 or hash:0.8:column,column "
+                "with a train share between 0 and 1"
             )
         return cls(by, fraction, tuple(name for name in columns.split(",") if name))
 
@@ -60,7 +61,7 @@ class Split:
     def train_mask(self, table: pa.Table, time: str) -> np.ndarray:
         """Return for each row whether it belongs to ``train``; ``time`` names the label time.
 
-        Raises MissingColumn when a column to hash is not there.
+        Raises MissingColumn when a column to hash is not there, InvalidType when it holds lists or records.
         """
         if not table.num_rows:
             return np.zeros(0, dtype=bool)
@@ -69,14 +70,21 @@ class Split:
         columns = self.columns or tuple(table.column_names)
         missing = [name for name in columns if name not in table.column_names]
         if missing:
-            raise MissingColumn(f"column '{missing[0]}' of the split is not in the labels; they have {table.column_names}")
+            there = ", ".join(table.column_names)
+            raise MissingColumn(f"column '{missing[0]}' of the split is not in the labels; they have {there}")
+        nested = [name for name in columns if pa.types.is_nested(table.schema.field(name).type)]
+        if nested:
+            kind = table.schema.field(nested[0]).type
+            raise InvalidType(f"column '{nested[0]}' holds {kind}, which has no hash; name others: hash:0.8:column")
         hashes = _row_hashes([table[name] for name in columns])
-        return hashes < np.uint64(int(self.share * 2**64))
+        mask: np.ndarray = hashes < np.uint64(int(self.share * 2**64))
+        return mask
 
 
 def _before_share(times: pa.ChunkedArray, share: float) -> np.ndarray:
     threshold = pc.sort_indices(times)[min(int(len(times) * share), len(times) - 1)]
-    return pc.less(times, times[threshold.as_py()]).to_numpy()
+    mask: np.ndarray = pc.less(times, times[threshold.as_py()]).to_numpy()
+    return mask
 
 
 def _row_hashes(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
@@ -87,17 +95,24 @@ def _row_hashes(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
 
 
 def _value_hashes(column: pa.ChunkedArray) -> np.ndarray:
-    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = pa.concat_arrays(encoded.chunks)
-    encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
+    values = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_null(values.type):
+        return np.zeros(len(values), dtype=np.uint64)
+    if pa.types.is_temporal(values.type):
+        # Python's times are spelled otherwise by every version of Arrow and its libraries.
+        values = values.view(pa.int32() if values.type.bit_width == 32 else pa.int64())  # noqa: PLR2004 - bits
+    encoded = values.dictionary_encode()
     table = [hashlib.blake2b(repr(value).encode(), digest_size=8).digest() for value in encoded.dictionary.to_pylist()]
-    hashes = np.frombuffer(b"".join([*table, bytes(8)]), dtype="<u8").astype(np.uint64)
-    return hashes[encoded.indices.fill_null(len(table)).to_numpy(zero_copy_only=False).astype(np.int64)]
+    hashes: np.ndarray = np.frombuffer(b"".join([*table, bytes(8)]), dtype="<u8").astype(np.uint64)
+    rows: np.ndarray = hashes[encoded.indices.fill_null(len(table)).to_numpy(zero_copy_only=False).astype(np.int64)]
+    return rows
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
     # The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the input reaches every bit.
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: np.ndarray = values ^ (values >> np.uint64(31))
+    return mixed

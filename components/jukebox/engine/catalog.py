@@ -23,7 +23,7 @@ def features_of_endpoint(
     """Return the features that ``endpoint`` feeds, or those of them that the source map names.
 
     Raises NotRegistered for an endpoint that no feature has, UnknownFeature for a name that is not its, and
-    InvalidValue where the source map contradicts the registered source column.
+    InvalidValue where the source map is empty or contradicts the registered source column.
     """
     everything = registry.features()
     if feature_set is not None:
@@ -31,9 +31,12 @@ def features_of_endpoint(
     fed = {str(f.name): f for f in everything if f.feature.endpoint.name == endpoint}
     if not fed:
         known = sorted({f.feature.endpoint.name for f in everything})
-        raise NotRegistered(f"no registered feature has the endpoint '{endpoint}'; there is {', '.join(known) or 'none'}")
+        there = ", ".join(known) or "none"
+        raise NotRegistered(f"no registered feature has the endpoint '{endpoint}'; there is {there}")
     if source_map is None:
         return tuple(fed.values())
+    if not source_map:
+        raise InvalidValue(f"the source map names no feature; endpoint '{endpoint}' feeds {', '.join(fed)}")
     return tuple(_mapped(fed, name, column, endpoint) for name, column in source_map.items())
 
 
@@ -44,7 +47,8 @@ def _mapped(fed: Mapping[str, RegisteredFeature], name: str, column: str, endpoi
     registered = fed[canonical].feature.column
     if column != registered:
         raise InvalidValue(
-            f"'{canonical}' is registered from column '{registered}', the source map says '{column}'; register the change first"
+            f"'{canonical}' is registered from column '{registered}', the source map says '{column}'; "
+            "register the change first"
         )
     return fed[canonical]
 
@@ -59,7 +63,7 @@ class Partition:
     @property
     def path(self) -> Path:
         """The Parquet file."""
-        return Path(self.manifest.uri) / self.manifest.details["data"]
+        return Path(self.manifest.uri, str(self.manifest.details["data"]))
 
     @property
     def table(self) -> str:
@@ -82,8 +86,9 @@ def partitions_of(
     registry knows is not whole.
     """
     found: dict[date, Partition | None] = {}
+    given = None if tables is None else {str(Path(table)) for table in tables}
     for source in registry.offline_sources(feature.versioned):
-        if tables is None or source.uri in tables:
+        if given is None or source.uri in given:
             for day in source.dates:
                 part = Partition(day, Manifest.read(partition_folder(source.uri, day), "partition"))
                 holds = feature.versioned in part.manifest.details["features"]
@@ -111,16 +116,16 @@ def grouped(
 def registered(registry: Registry, names: Sequence[str], feature_set: str | None = None) -> list[RegisteredFeature]:
     """Return the features of ``names``, in order; a feature set pins the versions that its run registered.
 
-    A name may end in ``@version``. Raises UnknownFeature with the nearest names.
+    A name may end in ``@version``. Raises UnknownFeature with the nearest names, InvalidValue for another version.
     """
     pinned = _pinned(feature_set)
     result = []
     for text in names:
-        name, _, version = text.partition("@")
+        name, at, version = text.partition("@")
         canonical = str(FeatureName.parse(name))
-        if version and not version.isdigit():
+        if at and not (version.isascii() and version.isdigit()):
             raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-        result.append(registry.feature(canonical, int(version) if version else pinned.get(canonical)))
+        result.append(registry.feature(canonical, int(version) if at else pinned.get(canonical)))
     return result
 
 

@@ -12,21 +12,19 @@ def dates_between(*, on: str | None, start: str | None, end: str | None) -> tupl
 
     Raises InvalidValue when neither or both ways are used, a text is no date, or the range runs backwards.
     """
-    if on and not start and not end:
+    if on is not None and start is None and end is None:
         return (_day(on),)
-    if start and end and not on:
+    if start is not None and end is not None and on is None:
         first, last = _day(start), _day(end)
         if last < first:
             raise InvalidValue(f"the range of dates runs backwards, from {first} to {last}")
         return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
-    given = {"date": on, "from": start, "to": end}
-    raise InvalidValue(
-        f"a load takes either a date or a range from … to …, not {', '.join(k for k, v in given.items() if v) or 'neither'}"
-    )
+    given = [name for name, text in (("date", on), ("from", start), ("to", end)) if text is not None]
+    raise InvalidValue(f"a load takes either a date or a range from … to …, not {' and '.join(given) or 'neither'}")
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
-    except ValueError as exc:
+    except (ValueError, TypeError) as exc:
         raise InvalidValue(f"'{text}' is no date; it is written 2013-01-31") from exc

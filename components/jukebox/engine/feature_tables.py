@@ -12,14 +12,20 @@ import pyarrow as pa
 
 from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
+from jukebox.errors import StorageError
 from jukebox.formats import parquet
 from jukebox.tables import Manifest, Source, combined, partition_folder, partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from jukebox.engine.catalog import Partition
+
+_NANOSECONDS = {
+    frozenset(str(pa.timestamp(unit, zone)) for unit in ("us", "ns")): pa.timestamp("ns", zone)
+    for zone in (None, "UTC")
+}
 
 
 def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], about: Manifest) -> Manifest:
@@ -29,6 +35,8 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
     readers see, whole; after an error or a kill it still is. Raises StorageError.
     """
     folder = partition_folder(root, day)
+    # What is there now and no more is taken away at the end: another load may be writing the same date.
+    old = list(folder.glob("part-*.parquet"))
     data = folder / f"part-{uuid.uuid4().hex[:16]}.parquet"
     rows = iter(batches)
     first = next(rows, None)
@@ -44,13 +52,13 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
             fingerprint=tally.fingerprint.hexdigest(),
             details={**about.details, "date": day.isoformat(), "data": data.name, "statistics": tally.summary},
         ).write(folder)
-    except BaseException:
+    except StorageError:
+        # Not after an interrupt: it may come when the manifest is in place already and names the data.
         data.unlink(missing_ok=True)
         raise
-    for old in folder.glob("part-*.parquet"):
-        if old != data:
-            with suppress(OSError):
-                old.unlink()
+    for path in old:
+        with suppress(OSError):
+            path.unlink()
     return manifest
 
 
@@ -61,8 +69,7 @@ def about_schema(about: Manifest) -> pa.Schema:
 
 def describe_table(root: str, about: Manifest) -> Manifest:
     """Write and return the manifest of the table at ``root``: all its partitions that hold ``about``'s features."""
-    features = about.details["features"]
-    held = {day: part for day, part in partitions(root).items() if part.details["features"] == features}
+    held = _held(root, about)
     summaries = [part.details["statistics"] for part in held.values() if part.rows]
     parts = list(held.values())
     return replace(
@@ -70,8 +77,8 @@ def describe_table(root: str, about: Manifest) -> Manifest:
         kind="feature_table",
         rows=sum(part.rows for part in parts),
         schema=next((part.schema for part in parts if part.rows), about.schema),
-        fingerprint=combined(part.fingerprint for part in parts),
-        inputs=tuple(Source(f"date={day.isoformat()}", part.fingerprint) for day, part in held.items()),
+        fingerprint=combined(f"{day} {part.fingerprint}" for day, part in held.items()),
+        inputs=_named(held),
         details={
             **about.details,
             "dates": [day.isoformat() for day in held],
@@ -80,14 +87,36 @@ def describe_table(root: str, about: Manifest) -> Manifest:
     ).write(root)
 
 
+def is_described(table: Manifest) -> bool:
+    """Return whether ``table`` still tells of all the partitions of its features that lie beside it."""
+    return _named(_held(table.uri, table)) == table.inputs
+
+
+def _held(root: str, about: Manifest) -> dict[date, Manifest]:
+    features = about.details["features"]
+    return {day: part for day, part in partitions(root).items() if part.details["features"] == features}
+
+
+def _named(held: Mapping[date, Manifest]) -> tuple[Source, ...]:
+    return tuple(Source(f"date={day.isoformat()}", part.fingerprint) for day, part in held.items())
+
+
 def read_partitions(partitions: Sequence[Partition], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``partitions`` in the order of their dates; those of no rows are passed over.
 
+    Times that some have in microseconds and others in nanoseconds come in nanoseconds.
     Raises CorruptData or StorageError with the name of the file.
     """
-    for partition in partitions:
-        if partition.manifest.rows:
-            yield from parquet.read(partition.path, columns=columns)
+    held = [partition for partition in partitions if partition.manifest.rows]
+    finer = {}
+    for name in columns:
+        kinds = frozenset(part.manifest.schema.get(name, "") for part in held)
+        if kinds in _NANOSECONDS:
+            finer[name] = _NANOSECONDS[kinds]
+    for partition in held:
+        for batch in parquet.read(partition.path, columns=columns):
+            arrays = [batch.column(name).cast(finer[name]) if name in finer else batch.column(name) for name in columns]
+            yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
 class _Tally:

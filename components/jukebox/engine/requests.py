@@ -34,6 +34,8 @@ def normalized(request: Request | Sequence[str]) -> dict[str, dict[str, Any]]:
     a feature's entry has a field that is not known, InvalidType for an entry of another type, and NameClash where
     one output column would hold two features.
     """
+    if isinstance(request, str):
+        raise InvalidType(f"the request is the text '{request}'; it is a list of names, or a mapping from them")
     items = request.items() if isinstance(request, Mapping) else ((name, None) for name in request)
     asked = {name: _entry(name, value) for name, value in items}
     if not asked:
@@ -47,21 +49,28 @@ def normalized(request: Request | Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _entry(name: str, value: object) -> dict[str, Any]:
-    default = name.partition("@")[0].rsplit("/", 1)[-1]
+    if not isinstance(name, str):
+        raise InvalidType(f"the request asks for {name!r}; it asks for features by name")
     if value is None or isinstance(value, str):
-        return {"column": value or default, "max_age": None}
+        value = {"column": value}
     if not isinstance(value, Mapping):
         raise InvalidType(f"the request for '{name}' is a {type(value).__name__}; it is an output column or a mapping")
     unknown = set(value) - {"column", "max_age"}
     if unknown:
         raise InvalidValue(f"the request for '{name}' has '{min(unknown)}'; it may have column and max_age")
-    return {"column": value.get("column") or default, "max_age": value.get("max_age")}
+    column = value.get("column")
+    if column is None:
+        column = name.partition("@")[0].rsplit("/", 1)[-1]
+    if not isinstance(column, str) or not column:
+        raise InvalidType(f"the request for '{name}' has the column {column!r}; it is a text of one or more letters")
+    return {"column": column, "max_age": value.get("max_age")}
 
 
 def asked(request: Mapping[str, Mapping[str, Any]], features: Sequence[RegisteredFeature]) -> list[Asked]:
     """Return the normalized ``request`` with its ``features``, in order.
 
-    A request may shorten the registered limit of age; raises InvalidValue where it would lengthen it.
+    A request may shorten the registered limit of age; raises InvalidValue where it would lengthen it, and where
+    a static feature has one: its rows are true at all times.
     """
     pairs = zip(request.items(), features, strict=True)
     return [Asked(f, entry["column"], _limit(name, entry["max_age"], f)) for (name, entry), f in pairs]
@@ -69,6 +78,9 @@ def asked(request: Mapping[str, Mapping[str, Any]], features: Sequence[Registere
 
 def _limit(name: str, text: str | None, feature: RegisteredFeature) -> timedelta | None:
     registered = feature.feature.max_age
+    if feature.feature.endpoint.static and (text is not None or registered is not None):
+        whose = "its registration" if text is None else "the request"
+        raise InvalidValue(f"'{feature.name}' is static, true at all times; take the max_age out of {whose}")
     if text is None:
         return registered
     limit = parse_duration(text)

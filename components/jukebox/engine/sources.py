@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import glob
+import re
+from collections import deque
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,16 +17,19 @@ import pyarrow.compute as pc
 from jukebox import formats
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash, NoPartition
 from jukebox.features.data_types import arrow_type
+from jukebox.formats.embeddings import tight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
+    from jukebox.errors import JukeboxError
     from jukebox.features import Endpoint
     from jukebox.stores import RegisteredFeature
 
 STATIC_TIME = "event_time"
 _UTC = pa.timestamp("us", "UTC")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -71,17 +79,22 @@ class Delivery:
             return
         missing = [day for day in days if not self.path(day).exists()]
         if missing:
-            there = sorted(self.path().parent.parent.glob(str(Path(*Path(self._pattern).parts[-2:]))))
-            span = f"{len(there)} there, from {there[0].name} to {there[-1].name}" if there else "none there at all"
+            there = self._dates_there()
+            span = f"{len(there)} there, from {there[0]} to {there[-1]}" if there else "none there at all"
             raise NoPartition(
                 f"endpoint '{self.endpoint.name}' has no partition for {missing[0]}"
                 + (f" and {len(missing) - 1} other dates" if len(missing) > 1 else "")
                 + f" under {self.root}; {span}"
             )
 
-    @property
-    def _pattern(self) -> str:
-        return self.endpoint.uri.replace("{date}", "*")
+    def _dates_there(self) -> list[str]:
+        before, _, after = str(Path(self.root) / self.endpoint.uri).partition("{date}")
+        # The uri may be absolute, and then root counts for nothing.
+        found = glob.glob(  # noqa: PTH207
+            f"{glob.escape(before)}*{glob.escape(after).replace('{date}', '*')}"
+        )
+        texts = {path[len(before) :][: len("2013-01-31")] for path in found}
+        return sorted(text for text in texts if _DATE.fullmatch(text))
 
     def parts(self, days: Sequence[date]) -> Iterator[Part]:
         """Yield the rows of each of ``days``; a static endpoint that is not dated gives all to the last day."""
@@ -90,11 +103,18 @@ class Delivery:
         elif self.endpoint.static:
             yield Part(days[-1], self.path(), self.read(self.path()))
         else:
-            whole = pa.Table.from_batches(self.read(self.path()))
-            on = _local_dates(whole[self.event_time], self.endpoint.time_zone)
+            batches = list(self.read(self.path()))
             for day in days:
-                rows = whole.filter(pc.equal(on, pa.scalar(day, pa.date32())))
-                yield Part(day, self.path(), iter(rows.to_batches()))
+                yield Part(day, self.path(), self._of_day(batches, day))
+
+    def _of_day(self, batches: Sequence[pa.RecordBatch], day: date) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            times = batch.column(self.event_time)
+            zone = None if times.type.tz is None else ZoneInfo(self.endpoint.time_zone or "UTC")
+            first, after = (datetime.combine(at, time.min, zone) for at in (day, day + timedelta(days=1)))
+            kind = pa.timestamp("us", times.type.tz)
+            late = pc.greater_equal(times, pa.scalar(first, kind))
+            yield batch.filter(pc.and_(late, pc.less(times, pa.scalar(after, kind))))
 
     def read(self, path: Path) -> Iterator[pa.RecordBatch]:
         """Yield the rows at ``path`` in the columns of the feature table: keys, event and created time, features.
@@ -103,16 +123,44 @@ class Delivery:
         CorruptData with that of the file.
         """
         reader = formats.format_named(self.endpoint.format)
+        options = formats.Options(null_values=self.endpoint.null_values, types=self._types(reader, path))
         names = list(dict.fromkeys(self._source_columns()))
-        options = formats.Options(null_values=self.endpoint.null_values, types=self._declared_types())
-        there = reader.schema(path, options=options).names
-        missing = [name for name in names if name not in there]
-        if missing:
-            raise MissingColumn(
-                f"column {', '.join(map(repr, missing))} of endpoint '{self.endpoint.name}' is not in {path}; it has {', '.join(there)}"
-            )
-        for batch in reader.read(path, columns=names, options=options):
+        batches = reader.read(path, columns=names, options=options)
+        while True:
+            try:
+                batch = next(batches, None)
+            except (InvalidType, InvalidValue) as exc:
+                raise self._explained(exc, reader, path, options) from exc
+            if batch is None:
+                return
             yield self._shaped(batch)
+
+    def _types(self, reader: formats.Format, path: Path) -> dict[str, pa.DataType]:
+        declared = self._declared_types()
+        records = self.endpoint.format == "tfrecord"
+        # A record without a value has no key: so features may be missing there, and what is declared seems there.
+        options = formats.Options(null_values=self.endpoint.null_values, types={} if records else declared)
+        there = {field.name: field.type for field in reader.schema(path, options=options)}
+        optional = {feature.feature.column for feature in self.features} if records else set()
+        missing = [name for name in self._source_columns() if name not in there and name not in optional]
+        if missing and not (records and not there):
+            raise MissingColumn(
+                f"column {', '.join(map(repr, missing))} of endpoint '{self.endpoint.name}' is not in {path}; "
+                f"it has {', '.join(there)}"
+            )
+        return {**there, **declared}
+
+    def _explained(
+        self, exc: JukeboxError, reader: formats.Format, path: Path, options: formats.Options
+    ) -> JukeboxError:
+        """Return the error with the feature that cannot be read by itself either, or as it is."""
+        for feature in self.features:
+            try:
+                deque(reader.read(path, columns=[feature.feature.column], options=options), maxlen=0)
+            except (InvalidType, InvalidValue) as cause:  # noqa: PERF203 - they are few
+                declared, column = feature.feature.data_type, feature.feature.column
+                return InvalidType(f"feature '{feature.name}' is declared {declared} from column '{column}': {cause}")
+        return exc
 
     def _source_columns(self) -> Iterator[str]:
         yield from self.endpoint.entity_keys
@@ -120,57 +168,78 @@ class Delivery:
         yield from (feature.feature.column for feature in self.features)
 
     def _declared_types(self) -> dict[str, pa.DataType]:
+        records = self.endpoint.format == "tfrecord"
         types = {f.feature.column: arrow_type(f.feature.data_type) for f in self.features}
+        # Records hold instants; in text a zone may be written or not, and reading finds out.
+        types = {name: kind for name, kind in types.items() if records or kind != _UTC}
         for key in self.endpoint.keys:
             types[key.column] = pa.int64() if key.identifier == "int64" else pa.string()
         for name in (self.endpoint.event_time, self.endpoint.created_time):
             if name is not None:
-                types[name] = _UTC if self.endpoint.time_zone is not None else None
+                types[name] = _UTC if records else None
         return {name: kind for name, kind in types.items() if kind is not None}
 
     def _shaped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = {key: batch.column(key) for key in self.endpoint.entity_keys}
+        columns = {key: _plain_key(batch.column(key)) for key in self.endpoint.entity_keys}
         for name in (self.endpoint.event_time, self.endpoint.created_time):
             if name is not None:
                 columns[name] = self._time(name, batch.column(name))
         if self.endpoint.event_time is None:
-            columns[STATIC_TIME] = pa.array([0], _UTC).take(pa.array([0] * batch.num_rows, pa.int64()))
+            columns[STATIC_TIME] = pa.repeat(pa.scalar(0, _UTC), batch.num_rows)
         for feature in self.features:
             columns[feature.name.name] = self._typed(feature, batch.column(feature.feature.column))
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
     def _typed(self, feature: RegisteredFeature, values: pa.Array) -> pa.Array:
-        kind = arrow_type(feature.feature.data_type)
+        kind, column = arrow_type(feature.feature.data_type), feature.feature.column
         if kind is None or values.type == kind:
             return values
         try:
+            if pa.types.is_timestamp(kind):
+                values = self._instants(column, values)
+            if pa.types.is_fixed_size_list(kind) and not pa.types.is_fixed_size_list(values.type):
+                return tight(values.cast(pa.list_(kind.value_type)), pa.field(column, kind))
             return values.cast(kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, InvalidType, InvalidValue) as exc:
             raise InvalidType(
                 f"feature '{feature.name}' is declared {feature.feature.data_type}, column "
-                f"'{feature.feature.column}' of '{self.endpoint.name}' holds {values.type}: {exc}"
+                f"'{column}' of '{self.endpoint.name}' holds {values.type}: {exc}"
             ) from exc
+
+    def _instants(self, name: str, values: pa.Array) -> pa.Array:
+        times = self._time(name, values)
+        if times.type.tz is None:
+            raise InvalidType(f"they carry no zone, and endpoint '{self.endpoint.name}' declares no time_zone")
+        return times
 
     def _time(self, name: str, values: pa.Array) -> pa.Array:
         zone = self.endpoint.time_zone
         if pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("ms"))
-        if pa.types.is_integer(values.type) and self.endpoint.format == "tfrecord":
-            return values.cast(pa.int64()).cast(_UTC)
         if not pa.types.is_timestamp(values.type):
-            raise InvalidType(f"time column '{name}' of endpoint '{self.endpoint.name}' holds {values.type}, not times")
-        unit = values.type.unit
-        if values.type.tz is not None:
-            return values.cast(pa.timestamp(unit, "UTC"))
-        if zone is None:
-            return values
+            if values.null_count < len(values):
+                raise InvalidType(
+                    f"time column '{name}' of endpoint '{self.endpoint.name}' holds {values.type}, not times"
+                )
+            values = pa.nulls(len(values), pa.timestamp("us"))
+        # One unit for all partitions, whatever those of the source are; only nanoseconds would lose by it.
+        unit = "ns" if values.type.unit == "ns" else "us"
         try:
-            return pc.assume_timezone(values, zone).cast(pa.timestamp(unit, "UTC"))
+            values = values.cast(pa.timestamp(unit, values.type.tz))
+            if values.type.tz is None and zone is not None:
+                values = pc.assume_timezone(values, zone)
+            return values if values.type.tz is None else values.cast(pa.timestamp(unit, "UTC"))
         except pa.ArrowInvalid as exc:
-            raise InvalidValue(f"time column '{name}' of endpoint '{self.endpoint.name}' in zone {zone}: {exc}") from exc
+            where = f"time column '{name}' of endpoint '{self.endpoint.name}'"
+            raise InvalidValue(f"{where} in zone {zone or 'UTC'}: {exc}") from exc
 
 
-def _local_dates(times: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
-    if times.type.tz is not None:
-        times = pc.local_timestamp(times.cast(pa.timestamp(times.type.unit, zone or "UTC")))
-    return times.cast(pa.timestamp("s"), safe=False).cast(pa.date32())
+def _plain_key(values: pa.Array) -> pa.Array:
+    # One layout for all partitions: producers change theirs, and a table of two could not be joined.
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_large_string(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
+        return values.cast(pa.int64())
+    return values

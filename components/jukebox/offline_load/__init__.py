@@ -1,15 +1,17 @@
-"""Load features of a data endpoint into a feature table: dated Parquet partitions that training sets are joined from."""
+"""Load features of a data endpoint into a feature table: dated Parquet partitions that training sets are made of."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import date as day
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.engine.catalog import features_of_endpoint
 from jukebox.engine.dates import dates_between
-from jukebox.engine.feature_tables import describe_table, write_partition
+from jukebox.engine.feature_tables import describe_table, is_described, write_partition
 from jukebox.engine.sources import Delivery
 from jukebox.stores import OfflineSource, Recorded, open_registry
 from jukebox.tables import Manifest, Source, file_fingerprint
@@ -17,8 +19,10 @@ from jukebox.tables import Manifest, Source, file_fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jukebox.stores import Registry
 
-def run(  # noqa: PLR0913 - the parts of a load
+
+def run(
     *,
     endpoint: str,
     source: str,
@@ -35,25 +39,27 @@ def run(  # noqa: PLR0913 - the parts of a load
     """Leave a feature table at ``out`` that holds ``endpoint``'s features for a date, or for every date of a range.
 
     ``source`` is the folder below which the endpoint's ``uri`` lies; ``features`` is the source map, from feature
-    name to source column, by default all registered features of the endpoint; ``feature_set`` pins their versions. A partition that is already there is
-    replaced whole. Rows of an endpoint without ``{date}`` go to the dates of their event times, a static one's to
-    the last date. Returns the table's manifest; the table becomes the features' offline source.
+    name to source column, by default all registered features of the endpoint; ``feature_set`` pins their versions.
+    A partition that is already there is replaced whole. Rows of an endpoint without ``{date}`` go to the dates of
+    their event times, a static one's to the last date. Returns the table's manifest; the table becomes the features'
+    offline source.
 
     Raises NotRegistered, UnknownFeature, NoPartition, MissingColumn, InvalidType, CorruptData and StorageError.
     """
+    out = str(Path(out))
     days = dates_between(on=date, start=start, end=end)
     store = open_registry(registry)
     chosen = features_of_endpoint(store, endpoint, features, feature_set)
     delivery = Delivery(chosen[0].feature.endpoint, chosen, source)
     delivery.require(days)
     about = _about(delivery)
+    fingerprint = functools.cache(file_fingerprint)  # what is not dated is one file for all dates
     for done, part in enumerate(delivery.parts(days), 1):
-        read = (Source(str(part.path), file_fingerprint(part.path)),)
+        read = (Source(str(part.path), fingerprint(part.path)),)
         write_partition(out, part.day, part.batches, replace(about, inputs=read))
         if progress is not None:
             progress(done, len(days))
-    table = describe_table(out, about)
-    store.add_offline_source(_offline_source(table))
+    table = _made_known(store, out, about)
     store.record(
         "offline_load",
         reads=[feature.versioned for feature in chosen],
@@ -62,6 +68,15 @@ def run(  # noqa: PLR0913 - the parts of a load
         execution=execution,
     )
     return table
+
+
+def _made_known(store: Registry, out: str, about: Manifest) -> Manifest:
+    # Another load of other dates may end at the same time: whoever writes last must have seen both.
+    while True:
+        table = describe_table(out, about)
+        store.add_offline_source(_offline_source(table))
+        if is_described(table):
+            return table
 
 
 def _about(delivery: Delivery) -> Manifest:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jukebox.stores import Registry
 
 
-def run(  # noqa: PLR0913 - the parts of a join
+def run(
     *,
     labels: str,
     label_time: str,

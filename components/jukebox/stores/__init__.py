@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
 from jukebox.errors import InvalidValue
@@ -193,17 +193,17 @@ class OnlineStore(Protocol):
 
 def open_registry(uri: str) -> Registry:
     """Return the registry at ``uri``; raises InvalidValue for a scheme that is not known."""
-    return _module(uri, _REGISTRIES, "registry").open_registry(uri)
+    return cast("Registry", _module(uri, _REGISTRIES, "registry").open_registry(uri))
 
 
 def open_lineage(uri: str) -> LineageSource:
     """Return the lineage at ``uri``; raises InvalidValue for a scheme that is not known."""
-    return _module(uri, _REGISTRIES, "lineage source").open_lineage(uri)
+    return cast("LineageSource", _module(uri, _REGISTRIES, "lineage source").open_lineage(uri))
 
 
 def open_online(uri: str) -> OnlineStore:
     """Return the online store at ``uri``; raises InvalidValue for a scheme that is not known."""
-    return _module(uri, _ONLINE, "online store").open_online(uri)
+    return cast("OnlineStore", _module(uri, _ONLINE, "online store").open_online(uri))
 
 
 def _module(uri: str, known: Mapping[str, str], what: str) -> ModuleType:

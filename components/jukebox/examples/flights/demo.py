@@ -18,9 +18,8 @@ from rich.table import Table
 from jukebox.examples.flights.watching import Step, StepWatcher
 from jukebox.tables import MANIFEST, write_text
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 TEMPERATURE = "/airport/flights-weather/temp"
-BEAM = ()
 
 
 def main(root: str = ".demo/flights") -> None:
@@ -57,7 +56,6 @@ def run_pipeline(folder: Path) -> list[Step]:
                 metadata=str(folder / "metadata.db"),
                 store=f"sqlite://{folder}/online.db",
                 serving=str(folder / "serving"),
-                beam_args=BEAM,
             )
         )
     return watcher.steps

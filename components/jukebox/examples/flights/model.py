@@ -39,7 +39,7 @@ def run_fn(fn_args: FnArgs) -> None:
     model = network(transform, chosen)
     inputs, late = labelled(fn_args.train_files, transform, tuple(model.input))
     unseen = labelled(fn_args.eval_files, transform, tuple(model.input))
-    model.fit(inputs, late, batch_size=_BATCH, epochs=_EPOCHS, validation_data=unseen, verbose=2)
+    model.fit(inputs, late, batch_size=_BATCH, epochs=_EPOCHS, validation_data=unseen, verbose=0)
     export(model, transform, fn_args.serving_model_dir)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jukebox.stores.mlmd.connection import Store
 
 _BATCH = 2000  # ids in one query
+_PUSHED_TO = "pushed_destination"
 # INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
 _OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
 _EDGES = _OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
@@ -36,14 +37,19 @@ class MlmdLineage:
     def nodes_at(self, uri: str) -> Sequence[Node]:
         """Return the artifacts at a URI, oldest first, with or without a slash at its end, or at the absolute path.
 
-        Raises NotRegistered.
+        The place that a Pusher copied a model to stands for its PushedModel. Raises NotRegistered.
         """
         bare = uri.rstrip("/")
-        for spelled in dict.fromkeys([uri, bare, f"{bare}/", str(Path(uri).absolute())]):
-            found = self._store.call("get_artifacts_by_uri", spelled)
+        spelled = list(dict.fromkeys([uri, bare, f"{bare}/", str(Path(uri).absolute())]))
+        for each in spelled:
+            found = self._store.call("get_artifacts_by_uri", each)
             if found:
                 return [_artifact(artifact) for artifact in sorted(found, key=lambda artifact: artifact.id)]
-        raise NotRegistered(f"no artifact at '{uri}' is recorded in {self._store.path}")
+        pushed = self._store.call("get_artifacts_by_type", "PushedModel")
+        nodes = [_artifact(a) for a in pushed if a.custom_properties[_PUSHED_TO].string_value in spelled]
+        if not nodes:
+            raise NotRegistered(f"no artifact at '{uri}' is recorded in {self._store.path}")
+        return nodes
 
     def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
         """Return the events of artifacts."""
