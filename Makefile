@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PINS := specs/environments/tfx-1.16-py310.txt
 BIN := $(VENV)/bin
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
 .PHONY: demo test test-heavy check environment specs pins benchmarks clean
@@ -30,7 +30,7 @@ environment: $(BIN)/.ready
 $(BIN)/.ready: $(PINS) pyproject.toml .python-version
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
 		{ echo "Jukebox needs Python 3: apt-get install python3 python3-venv"; exit 1; }
-	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -q uv; } || \
+	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -qq uv; } || \
 		{ rm -rf .uv; echo "uv is missing and could not be installed: apt-get install python3-venv, or see uv's site"; exit 1; }
 	@echo "Setting up Python 3.10 with the pinned packages in $(VENV) (about 3.5 GB)…"
 	@$(UV) venv -q --allow-existing $(VENV) || \

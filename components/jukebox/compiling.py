@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from runpy import run_path
 from typing import TYPE_CHECKING, Any
@@ -24,13 +26,17 @@ def run(*, pipelines: str, out: str, check: bool = False) -> list[str]:
 
     Each file defines one ``pipeline``: a function that returns a TFX pipeline, or one that ``kfp.dsl.pipeline``
     decorates. Beside each spec lies its drawing in Mermaid. With ``check`` nothing is written, and InvalidFile
-    lists what is not fresh. Returns the paths, below ``out``. Raises StorageError where ``pipelines`` is not there.
+    lists what is not fresh. Relative paths in a pipeline count from the folder that ``pipelines`` lies in, wherever
+    the program was started, and registries as empty: a spec tells of the code, not of a machine. Returns the
+    paths, below ``out``. Raises StorageError where ``pipelines`` is not there.
     """
-    if not Path(pipelines).is_dir():
+    folder = Path(pipelines).absolute()
+    if not folder.is_dir():
         raise StorageError(f"there is no folder of pipelines at {pipelines}")
     with tempfile.TemporaryDirectory() as scratch:
-        for _ in _compiled(Path(pipelines), Path(scratch)):
-            pass
+        with _inside(folder.parent):
+            for _ in _compiled(folder, Path(scratch)):
+                pass
         fresh = {str(path.relative_to(scratch)): path.read_text() for path in sorted(Path(scratch).rglob("*.*"))}
     if check:
         _compare(Path(out), fresh)
@@ -40,13 +46,23 @@ def run(*, pipelines: str, out: str, check: bool = False) -> list[str]:
     return list(fresh)
 
 
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def _compiled(pipelines: Path, out: Path) -> Iterator[Path]:
     (out / "components").mkdir()
     (out / "pipelines").mkdir()
     (out / "features.schema.json").write_text(schema_text())
-    from kfp.compiler import Compiler  # noqa: PLC0415 - two seconds, for those who compile
+    from kfp.compiler import Compiler  # two seconds, for those who compile
 
-    from jukebox import kfp as faces  # noqa: PLC0415
+    from jukebox import kfp as faces
 
     for name in faces.__all__:
         Compiler().compile(getattr(faces, name), str(out / "components" / f"{name}.yaml"))
@@ -56,18 +72,31 @@ def _compiled(pipelines: Path, out: Path) -> Iterator[Path]:
         yield _drawn(target)
     for file in sorted(pipelines.rglob("*_tfx.py")):
         target = out / "pipelines" / f"{file.stem}.yaml"
-        _compile_tfx(run_path(str(file))["pipeline"](), target)
+        _compile_tfx(file, target)
         yield _drawn(target)
 
 
-def _compile_tfx(pipeline: Any, target: Path) -> None:  # noqa: ANN401 - TFX has no types
+def _compile_tfx(file: Path, target: Path) -> None:
     try:
-        from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as kubeflow  # noqa: PLC0415
+        from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as kubeflow
     except ImportError as exc:
         raise MissingDependency.of("tfx", "tfx") from exc
     config = kubeflow.KubeflowV2DagRunnerConfig(default_image=IMAGE, use_pipeline_spec_2_1=True)
     logging.getLogger("absl").setLevel(logging.WARNING)
+    pipeline = run_path(str(file))["pipeline"]()
+    _forget_registries(pipeline, target.parent)
     kubeflow.KubeflowV2DagRunner(config, output_dir=str(target.parent), output_filename=target.name).run(pipeline)
+
+
+def _forget_registries(pipeline: Any, folder: Path) -> None:
+    from jukebox.register_features import fingerprint
+    from jukebox.register_features.tfx import RegisterFeatures
+
+    for node in pipeline.components:
+        if isinstance(node, RegisterFeatures):
+            empty = f"mlmd+sqlite://{folder}/none.db"
+            declared = node.exec_properties["features"]
+            node.exec_properties["fingerprint"] = fingerprint(features=declared, registry=empty)
 
 
 def drawing(spec: str) -> str:

@@ -29,7 +29,7 @@ def pipeline(
     join = point_in_time_join(
         labels=produced.outputs["labels"],
         label_time=LABEL_TIME,
-        features={name: "" for name in FEATURES},
+        features={name: {} for name in FEATURES},
         feature_tables=[load.outputs["uri"] for load in loads.values()],
         feature_set=known,
         registry=registry,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox import offline_load, point_in_time_join, register_features
-from jukebox.formats import csv, parquet, tfrecord
+from jukebox.formats import parquet, tfrecord
 
 if TYPE_CHECKING:
     from jukebox.tables import Manifest
@@ -109,7 +109,9 @@ def at(text: str) -> datetime:
 def labels(*rows: tuple[str, str]) -> pa.Table:
     """Return labels of (origin, day and time), numbered from 0 in ``n``."""
     origins, times = [row[0] for row in rows], [at(row[1]) for row in rows]
-    return pa.table({"n": pa.array(range(len(rows))), "origin": pa.array(origins, pa.string()), "at": pa.array(times, UTC)})
+    return pa.table(
+        {"n": pa.array(range(len(rows))), "origin": pa.array(origins, pa.string()), "at": pa.array(times, UTC)}
+    )
 
 
 def write(path: Path, table: pa.Table) -> None:
@@ -124,7 +126,9 @@ def furnish(root: Path) -> Place:
         hours = [at(f"{day[-2:]} {hour:02}:00") for hour in range(0, 24, 6)]
         rows = [(o, h, h + timedelta(hours=1), 10.0 * number + h.hour, 1.0) for h in hours for o in ("JFK", "LGA")]
         place.weather(day, rows)
-        routes = pa.table({"origin": ["JFK"], "dest": ["SFO"], "at": pa.array([hours[1]], UTC), "late": [0.25 + number]})
+        routes = pa.table(
+            {"origin": ["JFK"], "dest": ["SFO"], "at": pa.array([hours[1]], UTC), "late": [0.25 + number]}
+        )
         path = place.source / "routes" / day / "part.tfrecord.gz"
         tfrecord.write(path, routes.to_batches(), schema=routes.schema)
     (place.source / "planes.csv").write_text("tail,seats,maker\nN1,100,A\nN2,,B\n")

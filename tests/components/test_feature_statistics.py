@@ -85,9 +85,7 @@ def write_feature_table(folder: Path) -> Path:
 def describe(data: Path, out: Path, **more: Any) -> Manifest:
     """Run the component with its three outputs below ``out``."""
     places = {"out": out / "statistics", "schema_out": out / "schema", "anomalies_out": out / "anomalies"}
-    return feature_statistics.run(
-        data=str(data), **{name: str(place) for name, place in places.items()}, **more
-    )
+    return feature_statistics.run(data=str(data), **{name: str(place) for name, place in places.items()}, **more)
 
 
 def features(out: Path, split: str) -> dict[str, Any]:
@@ -146,9 +144,7 @@ def told(feature: Any) -> tuple[Any, ...]:
     return (*common, stats.unique, [(top.value, top.frequency) for top in stats.top_values])
 
 
-def test_an_examples_folder_of_another_origin_has_the_same_statistics(
-    described: Path, tmp_path: Path
-) -> None:
+def test_an_examples_folder_of_another_origin_has_the_same_statistics(described: Path, tmp_path: Path) -> None:
     """TFRecords without a manifest are read as TFX left them, one FeatureStats.pb a split."""
     table = flights()
     splits = {"train": table.slice(0, TRAIN_ROWS), "eval": table.slice(TRAIN_ROWS)}
@@ -208,9 +204,7 @@ def test_a_stricter_schema_finds_its_anomalies_in_both_splits(
     del schema.feature[[feature.name for feature in schema.feature].index("delay")]
     tfdv.write_schema_text(schema, str(tmp_path / "schema.pbtxt"))
     manifest = describe(training_set, tmp_path / "out", schema=str(tmp_path))
-    found = anomalies_util.load_anomalies_binary(
-        str(tmp_path / "out" / "anomalies" / "Split-eval" / "SchemaDiff.pb")
-    )
+    found = anomalies_util.load_anomalies_binary(str(tmp_path / "out" / "anomalies" / "Split-eval" / "SchemaDiff.pb"))
     assert set(found.anomaly_info) == {"origin", "delay"}
     assert manifest.details["anomalies"] == {"train": 2, "eval": 2}
     assert "EWR" in page_of(tmp_path / "out").text_after("Anomalies")
@@ -277,9 +271,7 @@ def test_every_arrow_type_has_statistics_or_is_named_as_left_out(tmp_path: Path)
 
 def test_a_slice_of_a_batch_is_described_as_its_own_rows() -> None:
     """Offsets into shared buffers do not bring other rows in."""
-    batch = pa.record_batch(
-        [pa.array([[9], [1, 2], None, []]), pa.array([9.0, None, 1.0, 2.0])], names=["l", "f"]
-    )
+    batch = pa.record_batch([pa.array([[9], [1, 2], None, []]), pa.array([9.0, None, 1.0, 2.0])], names=["l", "f"])
     sliced = listed(batch.slice(1))
     assert sliced.to_pydict() == {"l": [[1, 2], None, []], "f": [None, [1.0], [2.0]]}
 
@@ -429,9 +421,7 @@ def test_a_run_of_its_own_is_recorded_with_what_it_read_and_wrote(training_set: 
     describe(training_set, tmp_path, registry=registry)
     lineage = open_lineage(registry)
     assert [node.uri for node in lineage.nodes_at(str(training_set))] == [str(training_set)]
-    assert [node.uri for node in lineage.nodes_at(str(tmp_path / "statistics"))] == [
-        str(tmp_path / "statistics")
-    ]
+    assert [node.uri for node in lineage.nodes_at(str(tmp_path / "statistics"))] == [str(tmp_path / "statistics")]
 
 
 class Page(HTMLParser):

@@ -147,7 +147,9 @@ def test_a_source_without_a_column_is_refused_by_the_column_the_endpoint_and_wha
 ) -> None:
     """Key, times and features alike; no table is left."""
     without(here, column)
-    with pytest.raises(MissingColumn, match=f"'{column}' of endpoint 'weather' is not in .*2024-01-01.parquet; it has "):
+    with pytest.raises(
+        MissingColumn, match=f"'{column}' of endpoint 'weather' is not in .*2024-01-01.parquet; it has "
+    ):
         here.load()
     assert not partitions(here.table)
 
@@ -170,7 +172,7 @@ def test_a_date_without_a_partition_is_refused_before_anything_is_written(here: 
     said = "no partition for 2024-01-04 and 1 other dates under .*; 3 there, from 2024-01-01 to 2024-01-03"
     with pytest.raises(NoPartition, match=said):
         here.load(end="2024-01-05")
-    with pytest.raises(NoPartition, match="'routes' has no partition for 2023-12-31 .*; 3 there, from 2024-01-01 to"):
+    with pytest.raises(NoPartition, match=r"'routes' has no partition for 2023-12-31 .*; 3 there, from 2024-01-01 to"):
         here.load("routes", date="2023-12-31")
     assert not here.table.exists()
 
@@ -185,7 +187,10 @@ def test_an_endpoint_or_feature_that_is_not_registered_is_refused(here: Place) -
 
 @pytest.mark.parametrize(
     ("source_map", "said"),
-    [({TEMP: "temperature"}, "registered from column 'temp', the source map says 'temperature'"), ({}, "names no feature")],
+    [
+        ({TEMP: "temperature"}, "registered from column 'temp', the source map says 'temperature'"),
+        ({}, "names no feature"),
+    ],
 )
 def test_a_source_map_that_contradicts_the_registry_or_is_empty_is_refused(
     here: Place, source_map: dict[str, str], said: str
@@ -202,7 +207,9 @@ def test_data_that_do_not_fit_the_declared_type_are_refused_by_feature_and_colum
         "temp": ["warm"], "wind_speed": [1.0],
     })  # fmt: skip
     write(here.source / "weather" / f"{DAYS[0]}.parquet", weather)
-    with pytest.raises(InvalidType, match=f"feature '{TEMP}' is declared float64, column 'temp' of 'weather' holds string"):
+    with pytest.raises(
+        InvalidType, match=f"feature '{TEMP}' is declared float64, column 'temp' of 'weather' holds string"
+    ):
         here.load()
     (here.source / "arrivals.csv").write_text("tail,arrived,delay\nN1,2024-01-01T08:00:00,late\n")
     with pytest.raises(InvalidType, match=f"feature '{DELAY}' is declared int64 from column 'delay'.*arrivals.csv"):
@@ -213,9 +220,14 @@ def test_producers_may_change_units_of_time_and_layouts_of_text_between_dates(he
     """A table of milliseconds and plain text beside nanoseconds and dictionaries is joined as one."""
     for day, unit, text in zip(DAYS, ("ms", "us", "ns"), (pa.string(), pa.large_string(), None), strict=True):
         hour = at(f"{day[-2:]} 06:00")
-        times = {name: pa.array([value], pa.timestamp(unit, "UTC")) for name, value in (("hour", hour), ("known_at", hour))}
+        times = {
+            name: pa.array([value], pa.timestamp(unit, "UTC")) for name, value in (("hour", hour), ("known_at", hour))
+        }
         origin = pa.array(["JFK"]).dictionary_encode() if text is None else pa.array(["JFK"], text)
-        write(here.source / "weather" / f"{day}.parquet", pa.table({"origin": origin, **times, "temp": [1], "wind_speed": [2]}))
+        write(
+            here.source / "weather" / f"{day}.parquet",
+            pa.table({"origin": origin, **times, "temp": [1], "wind_speed": [2]}),
+        )
     here.load()
     moments = [at(f"{day[-2:]} 06:00") + timedelta(hours=1) for day in DAYS]
     here.join(pa.table({"origin": ["JFK"] * 3, "at": pa.array(moments, UTC)}))

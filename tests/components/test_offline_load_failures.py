@@ -52,7 +52,11 @@ def test_a_corrupt_source_is_refused_by_its_name_and_a_mended_one_loads(here: Pl
     """No table is there after it, nor does the registry know one; the rerun gives what an undisturbed load gives."""
     path = here.source / "weather" / f"{DAYS[day]}.parquet"
     whole = path.read_bytes()
-    damaged = {"truncated": whole[:-20], "overwritten": whole[: len(whole) // 2] + bytes(len(whole) // 2), "text": b"a,b\n"}
+    damaged = {
+        "truncated": whole[:-20],
+        "overwritten": whole[: len(whole) // 2] + bytes(len(whole) // 2),
+        "text": b"a,b\n",
+    }
     path.write_bytes(damaged[damage])
     with pytest.raises(CorruptData, match=f"{DAYS[day]}.parquet is not whole Parquet"):
         here.load()
@@ -150,9 +154,7 @@ def test_a_first_load_that_is_killed_leaves_no_table_and_a_rerun_is_as_if_undist
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL])
-def test_a_second_load_that_is_killed_leaves_every_date_old_or_new_and_whole(
-    here: Place, kind: signal.Signals
-) -> None:
+def test_a_second_load_that_is_killed_leaves_every_date_old_or_new_and_whole(here: Place, kind: signal.Signals) -> None:
     """Each date is joined as one or the other; the rerun leaves the new rows and nothing of the old."""
     old = {part.fingerprint for part in _loaded(many_days(here, 1.0))}
     parameters = many_days(here, 2.0)

@@ -69,7 +69,12 @@ def test_the_counts_of_the_proof_add_up_to_the_labels(here: Place) -> None:
         parts = ("answered", "unanswered_no_history", "unanswered_too_old")
         assert sum(feature[part] for part in parts) == feature["labels"] == 5
     seats = proof(Manifest.read(here.out), "seats")
-    assert (seats["answered"], seats["null_values"], seats["greatest_age_us"], seats["median_age_us"]) == (3, 1, None, None)
+    assert (seats["answered"], seats["null_values"], seats["greatest_age_us"], seats["median_age_us"]) == (
+        3,
+        1,
+        None,
+        None,
+    )
     assert here.joined()["seats"].to_pylist() == [100, None, None, 100, None]
     assert here.joined()["delay"].to_pylist() == [5, None, None, 5, None]
     assert here.joined()["late"].to_pylist() == [1.25, None, 1.25, 1.25, None]
@@ -108,7 +113,9 @@ def test_a_feature_is_named_in_short_or_whole_and_with_a_version_or_without(here
         "airport/weather/temp": {"column": "d", "max_age": "1h"},
     }  # fmt: skip
     made = here.join(labels(("JFK", "02 07:30"), ("JFK", "02 07:00")), request)
-    assert here.joined().select(["a", "b", "c", "temp"]).to_pylist() == [dict.fromkeys(("a", "b", "c", "temp"), 16.0)] * 2
+    assert (
+        here.joined().select(["a", "b", "c", "temp"]).to_pylist() == [dict.fromkeys(("a", "b", "c", "temp"), 16.0)] * 2
+    )
     assert here.joined()["d"].to_pylist() == [None, 16.0]
     assert [feature["max_age"] for feature in made.details["features"]] == ["2h", "2h", "2h", "2h", "1h"]
 
@@ -277,9 +284,10 @@ def test_the_run_is_in_the_lineage_of_the_registry(here: Place) -> None:
     here.load()
     here.join(SPINE)
     source = open_lineage(here.registry)
-    [node] = [node for node in source.find(str(here.out))]
-    above = {artifact.uri for artifact in upstream(source, node).artifacts}
-    assert {str(here.table), str(here.source), str(here.root / "labels.parquet")} <= above
+    above = upstream(source, *source.nodes_at(str(here.out)))
+    found = {node.uri for node in above.nodes if node.kind == "artifact" and node.type != "jukebox.Feature"}
+    assert {str(here.table), str(here.source), str(here.root / "labels.parquet")} <= found
+    assert [node.uri for node in above.artifacts(["jukebox.Feature"])] == [f"jukebox:/{TEMP}@1"]
 
 
 def test_the_proof_on_disk_is_plain_json(here: Place) -> None:

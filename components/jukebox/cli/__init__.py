@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Optional
 
 import typer
 
-from jukebox.errors import JukeboxError
+from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,12 +24,13 @@ Registry = Annotated[
 Store = Annotated[str, typer.Option("--store", envvar="JUKEBOX_STORE", help="The online store's URI, sqlite://PATH.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Out = Annotated[str, typer.Option("--out", help="The folder to write to.")]
-Text = Optional[str]  # noqa: UP007 - typer reads it on every Python that we support
+Text = Optional[str]
 DEFAULT_STORE = "sqlite://jukebox-online.db"
 
 
 @app.command()
 def register(
+    *,
     features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
 ) -> None:
     """Register the features of a features.yaml; what is registered already stays as it is.
@@ -43,29 +44,33 @@ def register(
 
 
 @app.command()
-def load_offline(  # noqa: PLR0913 - one option for each part of a load
+def load_offline(
+    *,
     data_endpoint: Annotated[str, typer.Option(help="The data endpoint's name, as features.yaml declares it.")],
     uri_prefix: Annotated[str, typer.Option(help="The folder below which the endpoint's uri lies.")],
     out: Out,
     registry: Registry = DEFAULT_REGISTRY,
-    features: Annotated[Text, typer.Option(help='The source map as JSON, {"feature": "column"}; by default all.')] = None,
+    features: Annotated[
+        Text, typer.Option(help='The source map as JSON, {"feature": "source column"}; by default all of the endpoint.')
+    ] = None,
     date: Annotated[Text, typer.Option(help="One date, 2013-01-31.")] = None,
     start: Annotated[Text, typer.Option("--from", help="The first date of a range.")] = None,
     end: Annotated[Text, typer.Option("--to", help="The last date of a range.")] = None,
 ) -> None:
-    """Load an endpoint's features into a feature table, for a date or a range.
+    r"""Load an endpoint's features into a feature table, for a date or a range.
 
-    [dim]jukebox load-offline --data-endpoint flights.weather --uri-prefix data/ --date 2013-01-31 --out tables/weather[/]
+    [dim]jukebox load-offline --data-endpoint flights.weather --uri-prefix data \
+      --from 2013-01-01 --to 2013-01-31 --out tables/weather[/]
     """
     from jukebox import offline_load
-    from jukebox.cli import options, printing
+    from jukebox.cli import drawing, options, printing
 
-    with printing.progress(f"loading {data_endpoint}") as progress:
+    with drawing.progress(f"loading {data_endpoint}") as progress:
         manifest = offline_load.run(
             endpoint=data_endpoint,
-            source=uri_prefix,
-            registry=registry,
-            out=out,
+            source=options.place(uri_prefix),
+            registry=options.there(registry),
+            out=options.place(out),
             features=options.json_object("--features", features),
             date=date,
             start=start,
@@ -76,7 +81,8 @@ def load_offline(  # noqa: PLR0913 - one option for each part of a load
 
 
 @app.command()
-def prepare_training_set(  # noqa: PLR0913 - one option for each part of a join
+def prepare_training_set(
+    *,
     labels: Annotated[str, typer.Option(help="A Parquet, CSV or TFRecord file, or a folder of them.")],
     label_time: Annotated[str, typer.Option(help="The column of the labels' time.")],
     features: Annotated[str, typer.Option(help='Names with commas between, or JSON {"feature": "column"}.')],
@@ -86,32 +92,37 @@ def prepare_training_set(  # noqa: PLR0913 - one option for each part of a join
     keys: Annotated[Text, typer.Option(help='JSON {"label column": "key column"} where names differ.')] = None,
     allow_exact: Annotated[bool, typer.Option(help="Use a row exactly at the label's time.")] = True,
     as_known: Annotated[bool, typer.Option(help="Use rows only from their created time on.")] = True,
-    proof: Annotated[str, typer.Option(help="sample or full: how many labels are searched for later knowledge.")] = "sample",
+    proof: Annotated[
+        str, typer.Option(help="sample or full: how many labels are searched for later knowledge.")
+    ] = "sample",
 ) -> None:
-    """Join features to labels, each as it was known at the label's time, into a training set with its proof.
+    r"""Join features to labels, each as it was known at the label's time, into a training set with its proof.
 
-    [dim]jukebox prepare-training-set --labels labels.parquet --label-time sched_dep --features /airport/flights-weather/temp --out training_set[/]
+    [dim]jukebox prepare-training-set --labels labels.parquet --label-time sched_dep \
+      --features /airport/flights-weather/temp,/airport/flights-weather/humid --out training_set[/]
     """
     from jukebox import point_in_time_join
-    from jukebox.cli import options, printing
+    from jukebox.cli import drawing, options, printing
 
-    manifest = point_in_time_join.run(
-        labels=labels,
-        label_time=label_time,
-        features=options.request(features),
-        registry=registry,
-        out=out,
-        split=split,
-        keys=options.json_object("--keys", keys),
-        allow_exact=allow_exact,
-        as_known=as_known,
-        proof=proof,
-    )
+    with drawing.working("joining"):
+        manifest = point_in_time_join.run(
+            labels=options.place(labels),
+            label_time=label_time,
+            features=options.request(features),
+            registry=options.there(registry),
+            out=options.place(out),
+            split=split,
+            keys=options.json_object("--keys", keys),
+            allow_exact=allow_exact,
+            as_known=as_known,
+            proof=proof,
+        )
     printing.training_set(manifest)
 
 
 @app.command()
 def statistics(
+    *,
     data: Annotated[str, typer.Argument(help="A training set or a feature table.")],
     out: Out,
     schema: Annotated[Text, typer.Option(help="A schema.pbtxt, or its folder, that the data should meet.")] = None,
@@ -122,23 +133,31 @@ def statistics(
     [dim]jukebox statistics training_set --out statistics[/]
     """
     from jukebox import feature_statistics
-    from jukebox.cli import printing
+    from jukebox.cli import drawing, options, printing
 
-    manifest = feature_statistics.run(
-        data=data,
-        out=out,
-        schema_out=f"{out}/schema",
-        anomalies_out=f"{out}/anomalies",
-        schema=schema,
-        registry=registry,
-    )
+    hush()
+    root = options.place(out)
+    with drawing.working("computing statistics, for which TensorFlow Data Validation takes a while to start"):
+        manifest = feature_statistics.run(
+            data=options.place(data),
+            out=root,
+            schema_out=f"{root}/schema",
+            anomalies_out=f"{root}/anomalies",
+            schema=None if schema is None else options.place(schema),
+            registry=None if registry is None else options.there(registry),
+        )
     printing.manifest(manifest)
 
 
 @app.command()
-def load_online(  # noqa: PLR0913 - one option for each part of a load
-    features: Annotated[Text, typer.Option(help="Names with commas between; by default all of the feature table.")] = None,
-    feature_table: Annotated[Text, typer.Option(help="A feature table; by default the registry says where.")] = None,
+def load_online(
+    *,
+    features: Annotated[
+        Text, typer.Option(help="Names with commas between; by default all that the feature table holds.")
+    ] = None,
+    feature_table: Annotated[
+        Text, typer.Option(help="Load from this feature table; by default the registry says where the features lie.")
+    ] = None,
     store: Store = DEFAULT_STORE,
     table: Annotated[Text, typer.Option(help="The table in the store; by default named after the endpoint.")] = None,
     filter_keys: Annotated[Text, typer.Option(help="A data set whose keys are the only ones to load.")] = None,
@@ -149,23 +168,27 @@ def load_online(  # noqa: PLR0913 - one option for each part of a load
     [dim]jukebox load-online --features /airport/flights-weather/temp,/airport/flights-weather/humid[/]
     """
     from jukebox import online_load
-    from jukebox.cli import options, printing
+    from jukebox.cli import drawing, options, printing
 
-    manifest = online_load.run(
-        store=store,
-        registry=registry,
-        features=None if features is None else list(options.request(features)),
-        feature_table=feature_table,
-        table=table,
-        filter_keys=filter_keys,
-    )
+    with drawing.working("loading"):
+        manifest = online_load.run(
+            store=options.place(store),
+            registry=options.there(registry),
+            features=None if features is None else list(options.request(features)),
+            feature_table=None if feature_table is None else options.place(feature_table),
+            table=table,
+            filter_keys=None if filter_keys is None else options.place(filter_keys),
+        )
     printing.online_table(manifest)
 
 
 @app.command()
 def get(
+    *,
     features: Annotated[list[str], typer.Argument(help="Feature names.")],
-    entity: Annotated[list[str], typer.Option("--entity", "-e", help="A key, airport=JFK; once for each key.")],
+    entity: Annotated[
+        Optional[list[str]], typer.Option("--entity", "-e", help="A key, airport=JFK; once for each key.")
+    ] = None,
     at: Annotated[Text, typer.Option(help="As of this time, 2013-07-01T12:00:00Z; by default now.")] = None,
     registry: Registry = DEFAULT_REGISTRY,
     as_json: AsJson = False,
@@ -178,14 +201,15 @@ def get(
     from jukebox.serving import FeatureReader
     from jukebox.stores import open_registry
 
-    known = open_registry(registry)
+    known = open_registry(options.there(registry))
     with FeatureReader(known) as reader:
-        vector = reader.read(options.entity(entity, known, features), features, at=options.time("--at", at))
+        vector = reader.read(options.entity(entity or (), known, features), features, at=options.time("--at", at))
     printing.vector(vector, as_json=as_json)
 
 
 @app.command()
 def lineage(
+    *,
     feature: Annotated[Text, typer.Option(help="A feature's name: what is made of it, down to the models.")] = None,
     model: Annotated[Text, typer.Option(help="A model's URI: what it is made of, up to the features.")] = None,
     uri: Annotated[Text, typer.Option(help="Any artifact's URI: both ways.")] = None,
@@ -203,53 +227,58 @@ def lineage(
 
 @app.command()
 def features(
+    *,
     text: Annotated[Text, typer.Argument(help="Only features whose name or description holds this text.")] = None,
     registry: Registry = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
-    """List the registered features."""
-    from jukebox.cli import printing
+    """List the registered features.
+
+    [dim]jukebox features weather[/]
+    """
+    from jukebox.cli import options, printing
     from jukebox.stores import open_registry
 
-    printing.features(open_registry(registry), text or "", as_json=as_json)
+    printing.features(open_registry(options.there(registry)), text or "", as_json=as_json)
 
 
 @app.command()
 def show(
+    *,
     artifact: Annotated[str, typer.Argument(help="The folder of a training set, feature table, statistics…")],
-    rows: Annotated[int, typer.Option(help="How many rows of it to show.")] = 10,
+    rows: Annotated[int, typer.Option(min=0, help="How many rows of it to show.")] = 10,
     columns: Annotated[Text, typer.Option(help="Only these columns, with commas between.")] = None,
 ) -> None:
-    """Show what an artifact says of itself, with its first rows and its proof."""
-    from jukebox.cli import printing
+    """Show what an artifact says of itself, with its first rows and its proof.
+
+    [dim]jukebox show training_set --columns origin,temp[/]
+    """
+    from jukebox.cli import options, printing
     from jukebox.tables import Manifest
 
-    printing.artifact(Manifest.read(artifact), rows, None if columns is None else columns.split(","))
+    printing.artifact(Manifest.read(options.place(artifact)), rows, None if columns is None else options.names(columns))
 
 
 @app.command("compile")
 def compile_(
+    *,
     pipelines: Annotated[str, typer.Option(help="The folder of pipelines, *_tfx.py and *_kfp.py.")] = "pipelines",
     out: Annotated[str, typer.Option(help="The folder of specs.")] = "specs",
     check: Annotated[bool, typer.Option(help="Write nothing; fail if what is there is not fresh.")] = False,
 ) -> None:
-    """Compile every component and pipeline to its Kubeflow Pipelines spec."""
-    from jukebox import compiling
+    """Compile every component and pipeline to its Kubeflow Pipelines spec.
 
-    compiling.run(pipelines=pipelines, out=out, check=check)
+    [dim]jukebox compile --pipelines pipelines --out specs[/]
+    """
+    from jukebox import compiling
+    from jukebox.cli import drawing
+
+    hush()
+    with drawing.working("compiling, for which TFX takes a while to start"):
+        written = compiling.run(pipelines=pipelines, out=out, check=check)
+    typer.echo(f"{drawing.counted(len(written), 'file')} {'fresh' if check else 'written'} in {out}")
 
 
 def main() -> None:
-    """Run the command line; an error of Jukebox's own is one message and exit code 1."""
-    from rich.console import Console
-
-    try:
-        app()
-    except JukeboxError as exc:
-        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
-        sys.stderr.write(f"{exc}\n")
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()
+    """Run the command line."""
+    app()

@@ -1,18 +1,36 @@
-"""Options that hold more than one value: JSON, lists of names, keys, times."""
+"""Options that hold more than text: JSON, lists of names, keys, times, places."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jukebox.engine.catalog import registered
-from jukebox.errors import InvalidValue
+from jukebox.errors import InvalidValue, NameClash, StorageError
+from jukebox.stores import open_lineage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jukebox.stores import Registry
+
+
+def there(registry: str) -> str:
+    """Return the URI of a registry that is there: reading makes none; raises InvalidValue and StorageError."""
+    try:
+        open_lineage(registry)
+    except StorageError as exc:
+        raise StorageError(f"{exc}; --registry names another, and `jukebox register` makes one") from exc
+    return registry
+
+
+def place(uri: str) -> str:
+    """Return ``uri`` so that it holds from any folder, as the registry keeps it."""
+    scheme, separator, path = uri.rpartition("://")
+    if separator and scheme != "sqlite":
+        return uri
+    return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
 
 
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:
@@ -22,24 +40,32 @@ def json_object(option: str, text: str | None) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as exc:
-        raise InvalidValue(f"{option} is no JSON: {exc}") from exc
+        raise InvalidValue(f"{option} is no JSON: {exc}; it holds {text}") from exc
     if not isinstance(value, dict):
         raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
     return value
 
 
 def request(text: str) -> dict[str, Any] | list[str]:
-    """Return a request, from JSON or from names with commas between."""
+    """Return a request, from JSON or from names with commas between; raises InvalidValue."""
     if text.lstrip().startswith("{"):
         return json_object("--features", text) or {}
+    return names(text)
+
+
+def names(text: str) -> list[str]:
+    """Return the names that stand in ``text`` with commas between."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def entity(texts: Sequence[str], registry: Registry, features: Sequence[str]) -> dict[str, Any]:
     """Return keys by name from ``airport=JFK``, as whole numbers where the features' identifier is int64.
 
-    Raises InvalidValue for a text without an equals sign, or one that is no whole number where one is due.
+    Raises InvalidValue for a text without an equals sign, or one that is no whole number where one is due, and
+    NameClash for a key that is given twice.
     """
+    from jukebox.engine.catalog import registered
+
     whole = {
         name
         for feature in registered(registry, features)
@@ -52,6 +78,8 @@ def entity(texts: Sequence[str], registry: Registry, features: Sequence[str]) ->
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise InvalidValue(f"--entity '{text}' is no key; it is written airport=JFK")
+        if name in found:
+            raise NameClash(f"--entity gives '{name}' twice, {found[name]} and {value}; get looks one entity up")
         try:
             found[name] = int(value) if name in whole else value
         except ValueError as exc:

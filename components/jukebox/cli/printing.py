@@ -1,97 +1,79 @@
-"""What the command line prints: tables for people, JSON for programs."""
+"""What the command line prints of each thing that a command made or found."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import typer
 
-from jukebox.features import format_duration
+from jukebox.cli.drawing import counted, print_json, table
+from jukebox.features import FeatureName, format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Sequence
+    from datetime import timedelta
 
     from jukebox.serving import FeatureVector
-    from jukebox.stores import Registry
+    from jukebox.stores import RegisteredFeature, Registry
     from jukebox.tables import Manifest
 
-WIDE = 150  # where no terminal says how wide it is
-
-_width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
-console = Console(highlight=False, width=_width)
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under a title; numbers stand to the right."""
-    drawn = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False
-    )
-    rows = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        numbers = all(isinstance(row[index], int | float) or _looks_number(row[index]) for row in rows)
-        drawn.add_column(column, justify="right" if rows and numbers else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(_cell(value) for value in row))
-    console.print(drawn)
-
-
-def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    console.print_json(json.dumps(value, default=str))
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback of (done, total) that draws a bar where a person looks on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def feature_set(manifest: Manifest) -> None:
+def feature_set(made: Manifest) -> None:
     """Print what a registration did with every feature."""
-    features = manifest.details["features"]
-    rows = [(f["name"], f["version"], f["change"]) for f in features]
-    table(f"{len(rows)} features registered", ["feature", "version", "change"], rows)
+    features = made.details["features"]
+    changes = Counter(feature["change"] for feature in features)
+    told = ", ".join(f"{count} {change}" for change, count in changes.items())
+    rows = [(FeatureName.parse(f["name"]).short, f["version"], f["change"]) for f in features]
+    table(f"{counted(len(rows), 'feature')} registered: {told}", ["feature", "version", "change"], rows)
 
 
 def features(registry: Registry, text: str, *, as_json: bool) -> None:
     """Print the registered features that hold ``text`` in name or description."""
-    found = [f for f in registry.features() if text.lower() in f"{f.name} {f.feature.description}".lower()]
+    everything = registry.features()
+    found = [f for f in everything if text.lower() in f"{f.name} {f.name.short} {f.feature.description}".lower()]
     if as_json:
         print_json([{**f.feature.to_json(), "version": f.version} for f in found])
-        return
-    rows = (
-        (f.name.short, f.version, f.feature.data_type, _age(f.feature.max_age), f.feature.owner, f.feature.description)
-        for f in found
-    )
-    table(f"{len(found)} features", ["feature", "version", "type", "max age", "owner", "description"], rows)
+    elif found:
+        columns = ["feature", "version", "type", "max age", "description", "owner"]
+        table(counted(len(found), "feature"), columns, [_listed(feature) for feature in found])
+    elif everything:
+        typer.echo(f"0 of {counted(len(everything), 'feature')} hold '{text}' in name or description")
+    else:
+        typer.echo("0 features; jukebox register makes those of a features.yaml known")
+
+
+def _listed(of: RegisteredFeature) -> tuple[object, ...]:
+    feature = of.feature
+    return of.name.short, of.version, feature.data_type, _age(feature.max_age), feature.description, feature.owner
 
 
 def manifest(made: Manifest) -> None:
-    """Print one line of what was made."""
-    dates = made.details.get("dates")
-    span = f", {len(dates)} dates from {dates[0]} to {dates[-1]}" if dates else ""
-    page = made.details.get("page")
-    console.print(f"{made.kind.replace('_', ' ')}: {made.rows:,} rows{span}\n  {made.uri}", soft_wrap=True)
-    if page:
-        console.print(f"  {page}", soft_wrap=True)
+    """Print one line of what was made, and one more of a page to read."""
+    typer.echo(f"{made.kind.replace('_', ' ')}: {', '.join(_about(made))}, in {near(made.uri)}")
+    if "page" in made.details:
+        typer.echo(f"to read: {near(Path(made.uri, made.details['page']))}")
+
+
+def _about(made: Manifest) -> list[str]:
+    told = [counted(made.rows, "row")]
+    dates, anomalies = made.details.get("dates", ()), made.details.get("anomalies")
+    if dates:
+        told.append(f"date {dates[0]}" if len(dates) == 1 else f"{len(dates)} dates from {dates[0]} to {dates[-1]}")
+    if anomalies is not None:
+        told.append(f"anomalies: {' and '.join(f'{each:,} in {split}' for split, each in anomalies.items())}")
+    return told
 
 
 def training_set(made: Manifest) -> None:
     """Print a training set's size, splits and proof."""
     splits = ", ".join(f"{rows:,} {name}" for name, rows in made.details["splits"].items())
-    console.print(f"training set: {made.rows:,} labels ({splits})\n  {made.uri}", soft_wrap=True)
+    typer.echo(f"training set: {counted(made.rows, 'label')} ({splits}), in {near(made.uri)}")
     columns = ["column", "answered", "with null", "no history", "too old", "later unknown", "median age", "oldest"]
     counts = ("answered", "null_values", "unanswered_no_history", "unanswered_too_old")
     rows = [
@@ -111,13 +93,13 @@ def online_table(made: Manifest) -> None:
     """Print what an online load did."""
     names = ("rows", "written", "older")
     rows = [(load["table"], *(load[name] for name in names), len(load["features"])) for load in made.details["tables"]]
-    table(f"loaded into {made.details['store']}", ["table", "keys", "changed", "older", "features"], rows)
+    table(f"loaded into {near_store(made.details['store'])}", ["table", "keys", "changed", "older", "features"], rows)
 
 
 def vector(found: FeatureVector, *, as_json: bool) -> None:
     """Print the values of a lookup, with event time and status."""
     if as_json:
-        print_json({v.name: {"value": v.value, "event_time": v.event_time, "status": v.status} for v in found})
+        print_json({value.name: asdict(value) for value in found})
         return
     table("", ["feature", "value", "event time", "status"], [(v.name, v.value, v.event_time, v.status) for v in found])
 
@@ -126,28 +108,27 @@ def artifact(made: Manifest, rows: int, columns: Sequence[str] | None) -> None:
     """Print an artifact's manifest, with its first rows and proof where it has them."""
     from jukebox.engine.preview import first_rows
 
-    if made.kind == "training_set":
-        training_set(made)
-    else:
-        manifest(made)
+    whole = {"training_set": training_set, "online_table": online_table, "feature_set": feature_set}
+    whole.get(made.kind, manifest)(made)
     found = first_rows(made, rows, columns)
     if found is not None:
-        table(f"the first {found.num_rows} rows", found.column_names, zip(*found.to_pydict().values(), strict=True))
+        values = zip(*found.to_pydict().values(), strict=True)
+        table(f"the first {counted(found.num_rows, 'row')}", found.column_names, values)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "[dim]-[/]"
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds").replace("+00:00", "Z")
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+def near(path: str | Path) -> str:
+    """Return a path as it is seen from here, where it lies below."""
+    text, here = str(path), Path.cwd()
+    return os.path.relpath(text, here) if Path(text).is_relative_to(here) else text
 
 
-def _looks_number(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value[:1].isdigit() and "-" not in value)
+def near_store(uri: str) -> str:
+    """Return a store's URI with its path as it is seen from here."""
+    scheme, separator, path = uri.rpartition("://")
+    return f"{scheme}{separator}{near(path)}"
 
 
-def _age(value: Any) -> str | None:  # noqa: ANN401
+def _age(value: timedelta | None) -> str | None:
     return None if value is None else format_duration(value)
 
 
@@ -155,7 +136,7 @@ def _microseconds(value: int | None) -> str | None:
     if value is None:
         return None
     seconds = value // 1_000_000
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+    for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds} s"

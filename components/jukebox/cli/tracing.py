@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.tree import Tree
 
-from jukebox.cli.printing import console, print_json
+from jukebox.cli.drawing import console, counted, print_json
+from jukebox.cli.options import there
 from jukebox.core.lineage import FEATURE, MODELS, downstream, upstream
 from jukebox.core.lineage_tree import tree
 from jukebox.errors import InvalidValue
@@ -26,7 +27,7 @@ def trace(registry: str, *, feature: str | None, model: str | None, uri: str | N
     """Print the lineage of one thing; raises InvalidValue unless exactly one is named."""
     if sum(name is not None for name in (feature, model, uri)) != 1:
         raise InvalidValue("lineage takes one of --feature, --model and --uri")
-    source = open_lineage(registry)
+    source = open_lineage(there(registry))
     starts = source.feature_nodes(feature) if feature is not None else source.nodes_at(str(model or uri))
     walks = {"down": downstream} if feature is not None else {"up": upstream}
     walks = {"up": upstream, "down": downstream} if uri is not None else walks
@@ -34,13 +35,14 @@ def trace(registry: str, *, feature: str | None, model: str | None, uri: str | N
     if as_json:
         print_json({direction: _plain(graph) for direction, graph in graphs.items()})
         return
+    terminal = console()
     for direction, graph in graphs.items():
         for start in starts:
-            console.print(_drawn(tree(graph, start, direction)))
+            terminal.print(_drawn(tree(graph, start, direction)))
         found = _ends(graph, FEATURE if direction == "up" else None)
-        console.print(f"[bold]{len(found)} {'features' if direction == 'up' else 'models'}[/]")
+        terminal.print(f"[bold]{counted(len(found), 'feature' if direction == 'up' else 'model')}[/]")
         for node in found:
-            console.print(f"  {escape(node.name if node.type == FEATURE else node.uri)}", soft_wrap=True)
+            terminal.print(f"  {escape(node.name if node.type == FEATURE else node.uri)}", soft_wrap=True)
 
 
 def _ends(graph: Graph, kind: str | None) -> list[Node]:

@@ -58,25 +58,27 @@ class Split:
     def __str__(self) -> str:
         return ":".join([self.by, str(self.share), *([",".join(self.columns)] if self.columns else [])])
 
+    def require(self, schema: pa.Schema) -> None:
+        """Raise unless the columns to hash are there (MissingColumn) and are no lists or records (InvalidType)."""
+        for name in () if self.by == "time" else self.columns or schema.names:
+            if name not in schema.names:
+                there = ", ".join(schema.names)
+                raise MissingColumn(f"column '{name}' of the split is not in the labels; they have {there}")
+            kind = schema.field(name).type
+            if pa.types.is_nested(kind):
+                raise InvalidType(f"column '{name}' holds {kind}, which has no hash; name others: hash:0.8:column")
+
     def train_mask(self, table: pa.Table, time: str) -> np.ndarray:
         """Return for each row whether it belongs to ``train``; ``time`` names the label time.
 
-        Raises MissingColumn when a column to hash is not there, InvalidType when it holds lists or records.
+        Raises what ``require`` raises.
         """
         if not table.num_rows:
             return np.zeros(0, dtype=bool)
         if self.by == "time":
             return _before_share(table[time], self.share)
-        columns = self.columns or tuple(table.column_names)
-        missing = [name for name in columns if name not in table.column_names]
-        if missing:
-            there = ", ".join(table.column_names)
-            raise MissingColumn(f"column '{missing[0]}' of the split is not in the labels; they have {there}")
-        nested = [name for name in columns if pa.types.is_nested(table.schema.field(name).type)]
-        if nested:
-            kind = table.schema.field(nested[0]).type
-            raise InvalidType(f"column '{nested[0]}' holds {kind}, which has no hash; name others: hash:0.8:column")
-        hashes = _row_hashes([table[name] for name in columns])
+        self.require(table.schema)
+        hashes = _row_hashes([table[name] for name in self.columns or table.column_names])
         mask: np.ndarray = hashes < np.uint64(int(self.share * 2**64))
         return mask
 

@@ -133,5 +133,3 @@ def _pinned(feature_set: str | None) -> dict[str, int]:
     if feature_set is None:
         return {}
     return {f["name"]: f["version"] for f in Manifest.read(feature_set, "feature_set").details["features"]}
-
-

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from jukebox.engine.catalog import Partition
+from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.training_sets import WHOLE
 from jukebox.formats import parquet
 from jukebox.tables import partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jukebox.tables import Manifest
 
@@ -21,19 +22,29 @@ if TYPE_CHECKING:
 def first_rows(made: Manifest, rows: int, columns: Sequence[str] | None = None) -> pa.Table | None:
     """Return up to ``rows`` rows of a training set or feature table, None for what has no rows to show.
 
-    Raises MissingColumn for a column that is not there.
+    Raises MissingColumn for a column that is not there, CorruptData and NoPartition for data that are not whole.
     """
-    path = _data(made)
-    if path is None or not made.rows:
+    if made.kind not in ("training_set", "feature_table") or rows < 1:
         return None
-    batches = islice(parquet.read(path, columns=columns), 1)
-    return pa.Table.from_batches(batches).slice(0, rows)
+    read = _of_table if made.kind == "feature_table" else _of_training_set
+    found = list(_up_to(rows, read(made, columns)))
+    return pa.Table.from_batches(found) if found else None
 
 
-def _data(made: Manifest) -> Path | None:
-    if made.kind == "training_set":
-        return Path(made.uri) / WHOLE
-    if made.kind == "feature_table":
-        whole = (Path(part.uri) / part.details["data"] for part in partitions(made.uri).values() if part.rows)
-        return next(whole, None)
-    return None
+def _of_training_set(made: Manifest, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    return parquet.read(Path(made.uri) / WHOLE, columns=columns)
+
+
+def _of_table(made: Manifest, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    # Beside the table's partitions may lie those of an earlier version, which hold other columns.
+    features = made.details["features"]
+    parts = [Partition(*each) for each in partitions(made.uri).items() if each[1].details["features"] == features]
+    return read_partitions(parts, list(made.schema) if columns is None else columns)
+
+
+def _up_to(rows: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return

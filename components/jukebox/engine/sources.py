@@ -20,7 +20,7 @@ from jukebox.features.data_types import arrow_type
 from jukebox.formats.embeddings import tight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
     from jukebox.errors import JukeboxError
@@ -125,30 +125,36 @@ class Delivery:
         reader = formats.format_named(self.endpoint.format)
         options = formats.Options(null_values=self.endpoint.null_values, types=self._types(reader, path))
         names = list(dict.fromkeys(self._source_columns()))
-        batches = reader.read(path, columns=names, options=options)
+        batches, lacking, rows = reader.read(path, columns=names, options=options), set(self._needed()), 0
         while True:
             try:
                 batch = next(batches, None)
             except (InvalidType, InvalidValue) as exc:
                 raise self._explained(exc, reader, path, options) from exc
             if batch is None:
-                return
+                break
+            rows += batch.num_rows
+            lacking = {name for name in lacking if batch.column(name).null_count == batch.num_rows}
             yield self._shaped(batch)
+        if self._is_records and rows and lacking:
+            raise self._without([name for name in self._needed() if name in lacking], path, reader.schema(path).names)
 
     def _types(self, reader: formats.Format, path: Path) -> dict[str, pa.DataType]:
         declared = self._declared_types()
-        records = self.endpoint.format == "tfrecord"
-        # A record without a value has no key: so features may be missing there, and what is declared seems there.
-        options = formats.Options(null_values=self.endpoint.null_values, types={} if records else declared)
+        if self._is_records:
+            return declared  # what records lack shows when they are read: there is no key without a value
+        options = formats.Options(null_values=self.endpoint.null_values, types=declared)
         there = {field.name: field.type for field in reader.schema(path, options=options)}
-        optional = {feature.feature.column for feature in self.features} if records else set()
-        missing = [name for name in self._source_columns() if name not in there and name not in optional]
-        if missing and not (records and not there):
-            raise MissingColumn(
-                f"column {', '.join(map(repr, missing))} of endpoint '{self.endpoint.name}' is not in {path}; "
-                f"it has {', '.join(there)}"
-            )
+        missing = [name for name in self._source_columns() if name not in there]
+        if missing:
+            raise self._without(missing, path, there)
         return {**there, **declared}
+
+    def _without(self, missing: Iterable[str], path: Path, there: Iterable[str]) -> MissingColumn:
+        names = ", ".join(map(repr, missing))
+        return MissingColumn(
+            f"column {names} of endpoint '{self.endpoint.name}' is not in {path}; it has {', '.join(there)}"
+        )
 
     def _explained(
         self, exc: JukeboxError, reader: formats.Format, path: Path, options: formats.Options
@@ -162,21 +168,24 @@ class Delivery:
                 return InvalidType(f"feature '{feature.name}' is declared {declared} from column '{column}': {cause}")
         return exc
 
-    def _source_columns(self) -> Iterator[str]:
-        yield from self.endpoint.entity_keys
-        yield from (name for name in (self.endpoint.event_time, self.endpoint.created_time) if name is not None)
-        yield from (feature.feature.column for feature in self.features)
+    @property
+    def _is_records(self) -> bool:
+        return self.endpoint.format == "tfrecord"
+
+    def _needed(self) -> tuple[str, ...]:
+        times = (self.endpoint.event_time, self.endpoint.created_time)
+        return (*self.endpoint.entity_keys, *(name for name in times if name is not None))
+
+    def _source_columns(self) -> tuple[str, ...]:
+        return (*self._needed(), *(feature.feature.column for feature in self.features))
 
     def _declared_types(self) -> dict[str, pa.DataType]:
-        records = self.endpoint.format == "tfrecord"
         types = {f.feature.column: arrow_type(f.feature.data_type) for f in self.features}
         # Records hold instants; in text a zone may be written or not, and reading finds out.
-        types = {name: kind for name, kind in types.items() if records or kind != _UTC}
+        types = {name: kind for name, kind in types.items() if self._is_records or kind != _UTC}
+        types |= dict.fromkeys(self._needed(), _UTC if self._is_records else None)
         for key in self.endpoint.keys:
             types[key.column] = pa.int64() if key.identifier == "int64" else pa.string()
-        for name in (self.endpoint.event_time, self.endpoint.created_time):
-            if name is not None:
-                types[name] = _UTC if records else None
         return {name: kind for name, kind in types.items() if kind is not None}
 
     def _shaped(self, batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ def feature_statistics(
     statistics: dsl.Output[dsl.Artifact],
     inferred_schema: dsl.Output[dsl.Artifact],
     anomalies: dsl.Output[dsl.Artifact],
-    schema: dsl.Input[dsl.Artifact] = None,
+    schema: Optional[str] = None,  # text: kfp.local fails for an artifact left out (kubeflow/pipelines#13061)
     registry: Optional[str] = None,
 ):
     """Computes TFDV statistics, infers a schema and looks for anomalies.
@@ -23,7 +23,7 @@ def feature_statistics(
         statistics: The statistics of each split, and a page to read them on.
         inferred_schema: The schema that the statistics suggest.
         anomalies: What breaks the given schema, or the inferred one.
-        schema: The schema that the data should meet.
+        schema: The path of the schema that the data should meet.
         registry: The URI of the registry that records the run.
     """
     from jukebox import feature_statistics
@@ -33,7 +33,7 @@ def feature_statistics(
         out=statistics.path,
         schema_out=inferred_schema.path,
         anomalies_out=anomalies.path,
-        schema=schema and schema.path,
+        schema=schema,
         registry=registry,
     )
     statistics.metadata.update(manifest.facts)

@@ -16,7 +16,7 @@ def online_load(
     online_table: dsl.Output[dsl.Artifact],
     features: Optional[list] = None,
     table: Optional[str] = None,
-    filter_keys: dsl.Input[dsl.Artifact] = None,
+    filter_keys: Optional[str] = None,  # text: kfp.local fails for an artifact left out (kubeflow/pipelines#13061)
 ):
     """Loads the newest row of every key into an online store; newer values there stay.
 
@@ -28,7 +28,7 @@ def online_load(
         online_table: What was loaded.
         features: The names to load; by default all that the table holds.
         table: The table in the store; by default it is named after the endpoint.
-        filter_keys: A data set whose keys are the only ones to load.
+        filter_keys: The path of a data set whose keys are the only ones to load.
     """
     from jukebox import online_load
 
@@ -40,6 +40,6 @@ def online_load(
         out=online_table.path,
         features=features,
         table=table,
-        filter_keys=filter_keys and filter_keys.path,
+        filter_keys=filter_keys,
     )
     online_table.metadata.update(manifest.facts)

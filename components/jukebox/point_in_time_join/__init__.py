@@ -42,25 +42,28 @@ def run(
 ) -> Manifest:
     """Leave at ``out`` a training set: every label once, in its order, with the asked features beside it.
 
-    ``labels`` is a file or folder of Parquet, CSV or TFRecords; ``features`` is the request, from feature name to
-    output column or to ``{"column": …, "max_age": …}``. The registry says where the features lie; ``feature_tables``
-    keeps to some tables and ``feature_set`` to the versions that a registration left. ``split`` is ``time:0.8``,
-    ``hash:0.8`` or ``hash:0.8:column,column``; ``keys`` maps label columns to key columns of another name;
-    ``proof`` is ``sample`` (10,000 labels are searched for values not yet known) or ``full``.
+    ``labels`` is a file or folder of Parquet, CSV or TFRecords (their label time in microseconds); ``features`` is
+    the request, from feature name to output column or to ``{"column": …, "max_age": …}``. The registry says where
+    the features lie; ``feature_tables`` keeps to some tables and ``feature_set`` to the versions that a registration
+    left. ``split`` is ``time:0.8``, ``hash:0.8`` or ``hash:0.8:column,column``, by default of all label columns;
+    ``keys`` maps label columns to key columns of another name; ``proof`` is ``sample`` (10,000 labels are searched
+    for values not yet known) or ``full``.
     Returns the manifest with the proof. The rules are those of ``jukebox.core.asof``, and so are the errors; also
     UnknownFeature, NoPartition, CorruptData, InvalidValue, NameClash and StorageError.
     """
     if proof not in ("sample", "full"):
         raise InvalidValue(f"proof is '{proof}'; it is sample or full")
     rule = Split.parse(split)
-    rules = {"label_time": label_time, "keys": dict(keys or {}), "allow_exact": allow_exact, "as_known": as_known}
+    renamed = {} if keys is None else dict(keys)
+    rules = {"label_time": label_time, "keys": renamed, "allow_exact": allow_exact, "as_known": as_known}
     store = open_registry(registry)
     members = _members(store, features, feature_set)
     groups = _groups(store, members, feature_tables)
-    spine = _labels(labels, [member.column for member in members])
+    spine = _labels(labels, label_time, _label_keys(groups, renamed), [member.column for member in members])
+    rule = rule.over(spine.column_names)
+    rule.require(spine.schema)
     table, proven = joined(spine, groups, {**rules, "proof": proof})
     table = table.select([*spine.column_names, *(member.column for member in members)])
-    rule = rule.over(spine.column_names)
     splits = write_training_set(out, table, rule.train_mask(spine, label_time))
     details = {
         "splits": splits,
@@ -103,10 +106,24 @@ def _groups(store: Registry, members: Sequence[Asked], tables: Collection[str] |
     return [(parts, [m for feature in group for m in by_feature[feature.versioned]]) for parts, group in found]
 
 
-def _labels(path: str, columns: Sequence[str]) -> pa.Table:
+def _label_keys(groups: Sequence[Group], renamed: Mapping[str, str]) -> set[str]:
+    return {*renamed, *(key for parts, _ in groups for key in parts[0].manifest.keys)}
+
+
+def _labels(path: str, label_time: str, keys: Collection[str], outputs: Sequence[str]) -> pa.Table:
     reader = formats.format_of(path)
     schema = reader.schema(path)
-    for column in columns:
+    for column in outputs:
         if column in schema.names:
             raise NameClash(f"the output column '{column}' is in the labels already; ask for it under another name")
-    return pa.Table.from_batches(reader.read(path), schema)
+    if reader is formats.format_named("tfrecord"):
+        schema = pa.schema([_from_record(field, label_time, keys) for field in schema])
+    options = formats.Options(types={field.name: field.type for field in schema})
+    return pa.Table.from_batches(reader.read(path, columns=schema.names, options=options), schema)
+
+
+def _from_record(field: pa.Field, label_time: str, keys: Collection[str]) -> pa.Field:
+    # A record has no type for times and text: the label time is in microseconds, and bytes in a key are text.
+    if field.name == label_time and field.type == pa.int64():
+        return field.with_type(pa.timestamp("us", "UTC"))
+    return field.with_type(pa.string()) if field.name in keys and field.type == pa.binary() else field

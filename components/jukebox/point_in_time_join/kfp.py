@@ -27,7 +27,7 @@ def point_in_time_join(
     Args:
         labels: The labels, a Parquet or CSV file or a folder of them.
         label_time: The column of the labels' time.
-        features: The request, from feature name to output column or to a mapping with column and max_age.
+        features: From feature name to output column, or to column and max_age; the columns come in the names' order.
         feature_tables: The uri of every feature table that may be used.
         feature_set: The registered features, which pin the versions.
         registry: The URI of the registry.
@@ -43,7 +43,7 @@ def point_in_time_join(
     manifest = point_in_time_join.run(
         labels=labels.path,
         label_time=label_time,
-        features=features,
+        features=dict(sorted(features.items())),
         feature_tables=feature_tables,
         feature_set=feature_set.path,
         registry=registry,

@@ -46,13 +46,13 @@ class Executor(BaseExecutor):
 
     def Do(self, input_dict, output_dict, exec_properties):
         """Join the features to the labels and describe the training set."""
-        [training_set], [labels] = output_dict["training_set"], input_dict["labels"]
-        [feature_set] = input_dict["feature_set"]
+        [training_set], inputs = output_dict["training_set"], dict(input_dict)
+        [labels], [feature_set] = inputs.pop("labels"), inputs.pop("feature_set")
         texts = {name: json.loads(exec_properties[name]) for name in ("features", "keys")}
         manifest = point_in_time_join.run(
             **{**exec_properties, **texts},
             labels=labels.uri,
-            feature_tables=[table.uri for name, tables in input_dict.items() for table in tables if "table" in name],
+            feature_tables=[table.uri for tables in inputs.values() for table in tables],
             feature_set=feature_set.uri,
             out=training_set.uri,
             execution=execution_id(self),

@@ -20,6 +20,7 @@ from jukebox.tables import MANIFEST, write_text
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 TEMPERATURE = "/airport/flights-weather/temp"
+COLUMNS = "carrier,flight,origin,dest,sched_dep,late,temp,aircraft_year,aircraft_last_arr_delay,route_late_share_1d"
 
 
 def main(root: str = ".demo/flights") -> None:
@@ -42,6 +43,7 @@ def run_pipeline(folder: Path) -> list[Step]:
     """Run the TFX pipeline below ``folder`` with the local runner; return what each step cost."""
     with console.status("importing TFX, which takes a while"):
         _hush()
+        import absl.logging
         from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
         pipeline = run_path("pipelines/flights/flights_tfx.py")["pipeline"]
@@ -49,7 +51,8 @@ def run_pipeline(folder: Path) -> list[Step]:
         watcher = StepWatcher(started=lambda name: status.update(f"{name} …"), ended=_tell)
         logger = logging.getLogger("absl")
         logger.handlers[:], logger.propagate = [watcher], False
-        logger.setLevel(logging.INFO)
+        # By absl's own word: TFX's libraries silence it for a while, and then go back to what that said.
+        absl.logging.set_verbosity(absl.logging.INFO)
         LocalDagRunner().run(
             pipeline(
                 root=str(folder / "pipeline"),
@@ -70,11 +73,12 @@ def show(folder: Path) -> None:
     console.rule("[bold]the registered features[/]")
     _jukebox(folder, "features")
     console.rule("[bold]the training set and the proof of its join[/]")
-    _jukebox(folder, "show", str(training_set), "--columns", "carrier,flight,origin,sched_dep,late,temp,aircraft_year")
+    _jukebox(folder, "show", str(training_set), "--columns", COLUMNS)
     console.rule("[bold]the model, with and without the joined features[/]")
     _metrics(json.loads(metrics.read_text()))
     console.rule("[bold]one lookup, online[/]")
-    _jukebox(folder, "get", TEMPERATURE, "/airport/flights-weather/visib", "-e", "airport=JFK", "--at", "2013-12-31T01:00:00Z")
+    lookup = [TEMPERATURE, "/airport/flights-weather/visib", "--entity", "airport=JFK", "--at", "2013-12-31T01:00:00Z"]
+    _jukebox(folder, "get", *lookup)
     console.rule("[bold]from a feature to its models, and back[/]")
     _jukebox(folder, "lineage", "--feature", TEMPERATURE)
     _jukebox(folder, "lineage", "--model", str(model))
@@ -85,8 +89,8 @@ def show(folder: Path) -> None:
 
 
 def _tell(step: Step) -> None:
-    cost = "unchanged" if step.cached else f"{step.seconds:6.1f} s {step.cpu_seconds:7.1f} CPU s {step.peak_mb or 0:6,} MB"
-    console.print(f"  {step.name:<28} {cost}")
+    cost = f"{step.seconds:6.1f} s {step.cpu_seconds:7.1f} CPU s {step.peak_mb or 0:6,} MB"
+    console.print(f"  {step.name:<28} {'unchanged' if step.cached else cost}")
 
 
 def _jukebox(folder: Path, *arguments: str) -> None:
@@ -122,7 +126,7 @@ def _near(path: str | Path) -> str:
 
 def _hush() -> None:
     warnings.simplefilter("ignore")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     logging.getLogger().setLevel(logging.ERROR)
 
 

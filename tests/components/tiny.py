@@ -1,0 +1,135 @@
+"""The components on the furnished place's small data, wired as one pipeline on TFX and as one on KFP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from tests.components.place import DAYS, SEATS, TEMP, UTC, WIND, at, write
+
+if TYPE_CHECKING:
+    from tests.components.place import Place
+
+REQUEST = {SEATS: {}, TEMP: {"column": "temp_1h", "max_age": "1h"}, WIND: "wind"}
+LOADS = {
+    "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
+    "planes": {"date": DAYS[-1]},
+}
+SPLIT, SEED = "hash:0.5:n", {"label_time": "at", "split": "hash:0.5:n", "proof": "full"}
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Where a pipeline's inputs lie and its outputs go."""
+
+    place: Place
+
+    @property
+    def labels(self) -> Path:
+        """The labels."""
+        return self.place.root / "labels"
+
+    @property
+    def root(self) -> Path:
+        """Where the artifacts go."""
+        return self.place.root / "artifacts"
+
+    @property
+    def store(self) -> str:
+        """The URI of the online store."""
+        return f"sqlite://{self.place.root}/online.db"
+
+
+def wired(place: Place) -> Wired:
+    """Return the place with labels in it: flights of an aircraft from an airport, some before anything is known."""
+    tails, origins = ["N1", "N2", "N1", None, "N9", "N1"], ["JFK", "LGA", "JFK", "LGA", "SFO", "JFK"]
+    times = [at(text) for text in ("01 00:30", "01 07:00", "01 07:30", "02 03:00", "02 12:00", "03 23:00")]
+    columns = {"tail": tails, "origin": origins, "at": pa.array(times, UTC), "n": pa.array(range(len(times)))}
+    write(place.root / "labels" / "part-0.parquet", pa.table(columns))
+    return Wired(place)
+
+
+def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
+    """Run the components by TFX's local runner; return the MLMD state of each node's newest execution.
+
+    The pipeline is built anew, as a program that is started again would.
+    """
+    from tfx.dsl.components.common.importer import Importer
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+    from tfx.orchestration.pipeline import Pipeline
+
+    from jukebox.tfx import DataSet, FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures
+
+    place = here.place
+    source, labels = (
+        Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name)
+        for name, uri in {"Source": place.source, "Labels": here.labels}.items()
+    )
+    register = RegisterFeatures(features=str(place.root / "features.yaml"), registry=place.registry)
+    known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
+    loads = {
+        name: OfflineLoad(endpoint=name, source=source.outputs["result"], **known, **about).with_id(
+            f"OfflineLoad.{name}"
+        )
+        for name, about in LOADS.items()
+    }
+    tables = {name: load.outputs["feature_table"] for name, load in loads.items()}
+    join = PointInTimeJoin(
+        labels=labels.outputs["result"], features=REQUEST, feature_tables=list(tables.values()), **known, **SEED
+    )
+    online = [
+        OnlineLoad(feature_table=table, store=here.store, **known).with_id(f"OnlineLoad.{name}")
+        for name, table in tables.items()
+    ]
+    described = [FeatureStatistics(data=join.outputs["training_set"])] if statistics else []
+    pipeline = Pipeline(
+        pipeline_name="tiny",
+        pipeline_root=str(here.root),
+        metadata_connection_config=sqlite_metadata_connection_config(str(place.root / "registry.db")),
+        components=[source, labels, register, *loads.values(), join, *online, *described],
+        enable_cache=True,
+    )
+    LocalDagRunner().run(pipeline)
+    return states(place)
+
+
+def states(place: Place) -> dict[str, str]:
+    """Return the state of the newest execution of each of our nodes on TFX."""
+    from jukebox.stores.mlmd.library import pb
+    from tests.stores.mlmd_writers import raw
+
+    store, found = raw(place.root / "registry.db"), {}
+    for node in store.get_contexts_by_type("node"):
+        newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
+        found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
+    return {name: state for name, state in found.items() if name not in ("Source", "Labels")}
+
+
+def run_on_kfp(here: Wired) -> None:
+    """Run the components by KFP's local runner, each in a process of its own."""
+    from kfp import dsl, local
+
+    from jukebox.kfp import feature_statistics, offline_load, online_load, point_in_time_join, register_features
+
+    place = here.place
+
+    @dsl.pipeline(name="tiny")
+    def pipeline():  # KFP reads an annotation as an output
+        """Wire the components as on TFX."""
+        source = dsl.importer(artifact_uri=str(place.source), artifact_class=dsl.Artifact).output
+        labels = dsl.importer(artifact_uri=str(here.labels), artifact_class=dsl.Artifact).output
+        register = register_features(features=str(place.root / "features.yaml"), registry=place.registry)
+        known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
+        loads = [offline_load(endpoint=name, source=source, **known, **about) for name, about in LOADS.items()]
+        uris = [load.outputs["uri"] for load in loads]
+        join = point_in_time_join(labels=labels, features=REQUEST, feature_tables=uris, **known, **SEED)
+        for load in loads:
+            online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
+        feature_statistics(data=join.outputs["training_set"], registry=place.registry)
+
+    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(here.root))
+    pipeline()
