@@ -197,7 +197,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_old_file(tmp_path: Path) -> Non
             temporary.symlink_to("/dev/full")
             temporary.write_text("new")
 
-    with pytest.raises(StorageError, match=r"file cannot be written: .*No space left on device"):
+    with pytest.raises(StorageError, match=r"file cannot be written: .*no space left on device"):
         fill()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"

@@ -92,8 +92,8 @@ class MissingDependency(JukeboxError, ImportError):
 
 
 def reason(exc: BaseException) -> str:
-    """Return the first line of an error without its number and full stop."""
-    if isinstance(exc, OSError) and exc.strerror is not None and exc.filename is not None:
-        return exc.strerror
+    """Return what an error says, on one line, without its number and full stop."""
+    if isinstance(exc, OSError) and exc.strerror is not None:
+        return exc.strerror.lower()
     lines = str(exc).splitlines()
     return lines[0].strip().rstrip(".") if lines else type(exc).__name__

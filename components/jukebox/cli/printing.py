@@ -108,9 +108,9 @@ def artifact(made: Manifest, rows: int, columns: Sequence[str] | None) -> None:
     """Print an artifact's manifest, with its first rows and proof where it has them."""
     from jukebox.engine.preview import first_rows
 
+    found = first_rows(made, rows, columns)
     whole = {"training_set": training_set, "online_table": online_table, "feature_set": feature_set}
     whole.get(made.kind, manifest)(made)
-    found = first_rows(made, rows, columns)
     if found is not None:
         values = zip(*found.to_pydict().values(), strict=True)
         table(f"the first {counted(found.num_rows, 'row')}", found.column_names, values)

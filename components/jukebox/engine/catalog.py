@@ -86,7 +86,7 @@ def partitions_of(
     registry knows is not whole.
     """
     found: dict[date, Partition | None] = {}
-    given = None if tables is None else {str(Path(table)) for table in tables}
+    given = None if tables is None else {str(Path(table).absolute()) for table in tables}
     for source in registry.offline_sources(feature.versioned):
         if given is None or source.uri in given:
             for day in source.dates:

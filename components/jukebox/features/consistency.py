@@ -37,6 +37,7 @@ def consistency_faults(value: Any, tree: Tree) -> Iterator[Fault]:
         yield from _unreadable(path, fields, "name", FeatureName.parse)
         yield from _unreadable(path, fields, "max_age", parse_duration)
         yield from _unknown_endpoint(path, fields, known)
+        yield from _aged_static(path, fields, known)
         yield from _crossed_limits(path, fields)
     yield from _clashing_columns(features, known, tree)
 
@@ -75,6 +76,12 @@ def _unreadable(path: Path, fields: Fields, field: str, read: Callable[[str], ob
             read(text)
     except InvalidValue as exc:
         yield (*path, field), str(exc)
+
+
+def _aged_static(path: Path, fields: Fields, known: dict[str, Fields]) -> Iterator[Fault]:
+    name = _text(fields, "endpoint")
+    if "max_age" in fields and name is not None and known.get(name, {}).get("static") is True:
+        yield (*path, "max_age"), f"endpoint '{name}' is static: its rows have no age"
 
 
 def _check_zone(name: str) -> None:

@@ -46,7 +46,7 @@ def run(
 
     Raises NotRegistered, UnknownFeature, NoPartition, MissingColumn, InvalidType, CorruptData and StorageError.
     """
-    out = str(Path(out))
+    out, source = str(Path(out).absolute()), str(Path(source).absolute())
     days = dates_between(on=date, start=start, end=end)
     store = open_registry(registry)
     chosen = features_of_endpoint(store, endpoint, features, feature_set)

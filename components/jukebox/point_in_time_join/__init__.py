@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -53,6 +55,7 @@ def run(
     """
     if proof not in ("sample", "full"):
         raise InvalidValue(f"proof is '{proof}'; it is sample or full")
+    labels, out = str(Path(labels).absolute()), str(Path(out).absolute())
     rule = Split.parse(split)
     renamed = {} if keys is None else dict(keys)
     rules = {"label_time": label_time, "keys": renamed, "allow_exact": allow_exact, "as_known": as_known}
@@ -65,24 +68,16 @@ def run(
     table, proven = joined(spine, groups, {**rules, "proof": proof})
     table = table.select([*spine.column_names, *(member.column for member in members)])
     splits = write_training_set(out, table, rule.train_mask(spine, label_time))
-    details = {
-        "splits": splits,
-        "split": str(rule),
-        "rules": {**rules, "proof": proof},
-        "features": [described(member, proven[member.column]) for member in members],
-    }
-    parts = [part for group, _ in groups for part in group]
-    read = (Source(labels, fingerprint_of(spine, spine.schema)),)
-    manifest = Manifest(
-        kind="training_set",
-        rows=table.num_rows,
-        schema={field.name: str(field.type) for field in table.schema},
-        event_time=label_time,
-        fingerprint=fingerprint_of(table, table.schema),
-        inputs=read + tuple(Source(str(part.path), part.manifest.fingerprint) for part in parts),
-        details=details,
+    manifest = replace(
+        _manifest(table, label_time, Source(labels, fingerprint_of(spine, spine.schema)), groups),
+        details={
+            "splits": splits,
+            "split": str(rule),
+            "rules": {**rules, "proof": proof},
+            "features": [described(member, proven[member.column]) for member in members],
+        },
     ).write(out)
-    tables = sorted({part.table for part in parts})
+    tables = sorted({part.table for parts, _ in groups for part in parts})
     store.record(
         "point_in_time_join",
         reads=[member.registered.versioned for member in members],
@@ -91,6 +86,18 @@ def run(
         execution=execution,
     )
     return manifest
+
+
+def _manifest(table: pa.Table, label_time: str, labels: Source, groups: Sequence[Group]) -> Manifest:
+    parts = [part for group, _ in groups for part in group]
+    return Manifest(
+        kind="training_set",
+        rows=table.num_rows,
+        schema={field.name: str(field.type) for field in table.schema},
+        event_time=label_time,
+        fingerprint=fingerprint_of(table, table.schema),
+        inputs=(labels, *(Source(str(part.path), part.manifest.fingerprint) for part in parts)),
+    )
 
 
 def _members(store: Registry, features: Mapping[str, Any] | Sequence[str], feature_set: str | None) -> list[Asked]:
