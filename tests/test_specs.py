@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jukebox.features.file import load_features
 from jukebox.features.schema import schema_text
@@ -22,8 +23,9 @@ SPECS = ROOT / "specs"
 TWICE = """\
 import sys
 from jukebox.cli import main
-for specs in sys.argv[2:]:
-    sys.argv = ["jukebox", "compile", "--check", "--pipelines", sys.argv[1], "--out", specs]
+_, pipelines, *folders = sys.argv
+for specs in folders:
+    sys.argv = ["jukebox", "compile", "--check", "--pipelines", pipelines, "--out", specs]
     try:
         main()
     except SystemExit as end:
@@ -51,9 +53,15 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     clone, stale = elsewhere / "clone", elsewhere / "stale"
     shutil.copytree(ROOT / "pipelines", clone / "pipelines")
-    edited = (ROOT / "pipelines" / "flights" / "features.yaml").read_text().replace("description: ", "description: Formerly ")
+    edited = (
+        (ROOT / "pipelines" / "flights" / "features.yaml")
+        .read_text()
+        .replace("description: ", "description: Formerly ")
+    )
     (elsewhere / "features.yaml").write_text(edited)
-    open_registry(f"mlmd+sqlite://{clone}/.demo/flights/metadata.db").register(load_features(elsewhere / "features.yaml"))
+    open_registry(f"mlmd+sqlite://{clone}/.demo/flights/metadata.db").register(
+        load_features(elsewhere / "features.yaml")
+    )
     shutil.copytree(SPECS, stale)
     (stale / "components" / "online_load.yaml").unlink()
     drawn = stale / "pipelines" / "flights_tfx.mmd"
@@ -76,7 +84,10 @@ def test_a_stale_spec_is_reported_by_name(checked: Checked) -> None:
     told = [line.strip() for line in checked.err.splitlines()]
     assert told[0].startswith("error: ")
     assert told[0].endswith("2 faults:")
-    assert told[1:] == ["components/online_load.yaml is missing", "pipelines/flights_tfx.mmd is not what the code compiles to now"]
+    assert told[1:] == [
+        "components/online_load.yaml is missing",
+        "pipelines/flights_tfx.mmd is not what the code compiles to now",
+    ]
 
 
 def test_the_schema_for_editors_is_the_packages_own() -> None:
@@ -91,8 +102,15 @@ def test_the_readmes_picture_is_drawn_from_the_compiled_pipeline() -> None:
     assert all(each == drawn for each in drawings)
 
 
+def test_on_kfp_a_registration_is_never_answered_from_the_cache() -> None:
+    """KFP would take a changed features file or registry at the same place for the same; every other step may be."""
+    spec = yaml.safe_load((SPECS / "pipelines" / "flights_kfp.yaml").read_text())
+    tasks = spec["root"]["dag"]["tasks"]
+    assert [n for n, task in tasks.items() if not task["cachingOptions"].get("enableCache")] == ["register-features"]
+
+
 def test_no_committed_file_names_a_place_of_one_machine() -> None:
-    """Sources, pipelines, specs and pinned sets hold neither an absolute path of a machine nor the address of an index."""
+    """Sources, pipelines, specs and pinned sets hold no absolute path of a machine and no address of an index."""
     paths = [path for pattern in READ for path in ROOT.glob(pattern) if path.is_file()]
     texts = [path for path in paths if not UNREAD & {path.suffix, path.parent.name}]
     assert len(texts) > 150

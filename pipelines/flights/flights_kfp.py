@@ -15,7 +15,10 @@ def pipeline(
 ):
     """Leaves a training set with its proof and statistics, and an online store that serves its features."""
     produced = flight_sources()
-    known = register_features(features=features, registry=registry).outputs["feature_set"]
+    registered = register_features(features=features, registry=registry)
+    # KFP's cache sees the path of the file and the URI of the registry, not what changed in them.
+    registered.set_caching_options(enable_caching=False)
+    known = registered.outputs["feature_set"]
     loads = {
         endpoint: offline_load(
             endpoint=endpoint,
@@ -36,6 +39,4 @@ def pipeline(
     )
     feature_statistics(data=join.outputs["training_set"], registry=registry)
     for load in loads.values():
-        online_load(
-            feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store
-        )
+        online_load(feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store)

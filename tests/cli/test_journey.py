@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,8 @@ def test_the_proof_is_printed_as_it_stands_in_the_manifest(travelled: tuple[Term
     """Each feature has a row: answered, null, without history, too old, later values unknown, and ages."""
     lines = travelled[1]["prepare_training_set"].splitlines()
     temp, wind = (line.split() for line in lines[3:5])
-    assert temp[:6] == ["temp", "1", "0", "1", "1", "66.7%"]
-    assert wind == ["wind", "2", "0", "1", "0", "66.7%", "6", "h", "6.5", "h"]
+    assert temp[:6] == ["temp", "1", "0", "1", "1", "33.3%"]
+    assert wind == ["wind", "2", "0", "1", "0", "33.3%", "90", "m", "6.5", "h"]
 
 
 def test_what_is_registered_again_is_said_to_be_unchanged(travelled: tuple[Terminal, dict[str, str]]) -> None:
@@ -140,16 +141,16 @@ def test_a_second_online_load_changes_nothing_and_says_so(travelled: tuple[Termi
     assert printed["load_online"].splitlines()[-1].split()[1:] == ["2", "2", "0", "1"]
 
 
+@pytest.mark.skipif(find_spec("tensorflow_data_validation") is None, reason="needs pip install 'jukebox[tfx]'")
 def test_statistics_end_with_a_page_and_without_noise(travelled: tuple[Terminal, dict[str, str]]) -> None:
     """In a process of its own: TensorFlow and Beam are imported, and stderr stays empty."""
-    pytest.importorskip("tensorflow_data_validation", reason="needs pip install 'jukebox[tfx]'")
     jukebox, _ = travelled
     ran = command(jukebox, "statistics", "training_set", "--out", "statistics")
     assert (ran.returncode, ran.stderr) == (0, "")
     told, page = ran.stdout.splitlines()
     assert told.startswith("feature statistics: 3 rows, anomalies: ")
     assert told.endswith("in statistics")
-    assert (jukebox.root / page.removeprefix("to read: ")).read_text().startswith("<!doctype html>")
+    assert (jukebox.root / page.removeprefix("to read: ")).read_text().startswith("<!DOCTYPE html>")
     assert "ExampleStatistics" in jukebox.done("lineage", "--uri", "training_set")
     assert jukebox.done("show", "statistics") == ran.stdout
 
@@ -184,6 +185,5 @@ def command(jukebox: Terminal, *arguments: str) -> subprocess.CompletedProcess[s
     program = Path(sys.executable).with_name("jukebox")
     environment: dict[str, Any] = {**os.environ, "JUKEBOX_REGISTRY": jukebox.registry}
     environment.pop("COLUMNS", None)
-    return subprocess.run(
-        [program, *arguments], cwd=jukebox.root, env=environment, check=False, capture_output=True, text=True, timeout=120
-    )
+    options: dict[str, Any] = {"cwd": jukebox.root, "env": environment, "capture_output": True, "text": True}
+    return subprocess.run([program, *arguments], check=False, timeout=120, **options)

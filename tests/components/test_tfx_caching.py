@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jukebox import register_features
 from jukebox.stores import open_registry
 from jukebox.stores.mlmd.library import pb
 from jukebox.tables import Manifest
@@ -117,8 +118,6 @@ def test_another_teams_registration_reruns_nothing(ran: Wired) -> None:
     theirs = ran.place.root / "theirs.yaml"
     theirs.write_text(DECLARED.replace("/airport/weather/", "/airport/rainfall/").replace("/aircraft/", "/aeroplane/"))
     before = run(ran)
-    from jukebox import register_features
-
     register_features.run(features=str(theirs), registry=ran.place.registry)
     assert {*before.values(), *run(ran).values()} == {"CACHED"}
 

@@ -18,7 +18,7 @@ LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
 }
-SPLIT, SEED = "hash:0.5:n", {"label_time": "at", "split": "hash:0.5:n", "proof": "full"}
+RULES = {"label_time": "at", "split": "hash:0.5:n", "proof": "full"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     }
     tables = {name: load.outputs["feature_table"] for name, load in loads.items()}
     join = PointInTimeJoin(
-        labels=labels.outputs["result"], features=REQUEST, feature_tables=list(tables.values()), **known, **SEED
+        labels=labels.outputs["result"], features=REQUEST, feature_tables=list(tables.values()), **known, **RULES
     )
     online = [
         OnlineLoad(feature_table=table, store=here.store, **known).with_id(f"OnlineLoad.{name}")
@@ -126,7 +126,7 @@ def run_on_kfp(here: Wired) -> None:
         known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
         loads = [offline_load(endpoint=name, source=source, **known, **about) for name, about in LOADS.items()]
         uris = [load.outputs["uri"] for load in loads]
-        join = point_in_time_join(labels=labels, features=REQUEST, feature_tables=uris, **known, **SEED)
+        join = point_in_time_join(labels=labels, features=REQUEST, feature_tables=uris, **known, **RULES)
         for load in loads:
             online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)

@@ -37,7 +37,9 @@ def features_of_endpoint(
         return tuple(fed.values())
     if not source_map:
         raise InvalidValue(f"the source map names no feature; endpoint '{endpoint}' feeds {', '.join(fed)}")
-    return tuple(_mapped(fed, name, column, endpoint) for name, column in source_map.items())
+    chosen = {_mapped(fed, name, column, endpoint).versioned for name, column in source_map.items()}
+    # In the order of the endpoint, not of the map: KFP keeps none.
+    return tuple(feature for feature in fed.values() if feature.versioned in chosen)
 
 
 def _mapped(fed: Mapping[str, RegisteredFeature], name: str, column: str, endpoint: str) -> RegisteredFeature:

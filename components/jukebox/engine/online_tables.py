@@ -102,7 +102,7 @@ def _only(path: str, part: Partition, keys: Sequence[str]) -> pa.Table:
     for name in keys:
         if name not in names:
             raise MissingColumn(f"key '{name}' is not in the filter {path}; it has {', '.join(names)}")
-    # CSV and records do not say what their keys are: without the table's types 007 would be read as 7.
+    # CSV and records do not say what their keys are: a text of digits would be a number, and any text bytes.
     options = formats.Options(types={field.name: field.type for field in wanted})
     batches = list(reader.read(path, columns=list(keys), options=options))
     return pa.Table.from_batches(batches) if batches else wanted.empty_table()

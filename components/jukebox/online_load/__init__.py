@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -81,8 +80,8 @@ def _make_known(
 
 
 def _manifest(store: str, loads: Sequence[OnlineLoad], now: datetime) -> Manifest:
-    told = [asdict(load) for load in loads]
-    tables = [{name: value for name, value in each.items() if name not in ("roots", "partitions")} for each in told]
+    shown = ("table", "features", "read", "rows", "written", "older", "fingerprint")
+    tables = [{name: getattr(load, name) for name in shown} | {"features": list(load.features)} for load in loads]
     return Manifest(
         kind="online_table",
         rows=sum(load.rows for load in loads),

@@ -6,9 +6,9 @@ from typing import Any
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.artifact_utils import encode_split_names
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
-from tfx.types.artifact_utils import encode_split_names
 from tfx.types.standard_artifacts import Examples
 
 from jukebox import point_in_time_join
@@ -87,6 +87,4 @@ class PointInTimeJoin(BaseComponent):
         channels = {"labels": labels, "feature_set": feature_set, "training_set": Channel(type=Examples), **tables}
         rules = {"split": split, "allow_exact": allow_exact, "as_known": as_known, "proof": proof}
         texts = {"features": json.dumps(features), "keys": json.dumps(keys)}
-        super().__init__(
-            spec_for(tables)(label_time=label_time, registry=registry, **rules, **texts, **channels)
-        )
+        super().__init__(spec_for(tables)(label_time=label_time, registry=registry, **rules, **texts, **channels))
