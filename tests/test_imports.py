@@ -8,7 +8,15 @@ import sys
 
 import pytest
 
-HEAVY = {"tfx", "kfp", "tensorflow", "apache_beam", "tensorflow_data_validation", "ml_metadata", "google.cloud.bigtable"}
+HEAVY = {
+    "tfx",
+    "kfp",
+    "tensorflow",
+    "apache_beam",
+    "tensorflow_data_validation",
+    "ml_metadata",
+    "google.cloud.bigtable",
+}
 
 
 def modules_after(code: str) -> set[str]:

@@ -70,7 +70,13 @@ def polars(labels: pl.DataFrame, frames: dict[str, pl.DataFrame]) -> int:
         time_column = created or event
         right = frames[name].sort(time_column)
         joined = joined.join_asof(
-            right, left_on="sched_dep", right_on=time_column, by=keys, strategy="backward", tolerance=age, coalesce=False,
+            right,
+            left_on="sched_dep",
+            right_on=time_column,
+            by=keys,
+            strategy="backward",
+            tolerance=age,
+            coalesce=False,
             check_sortedness=False,
         ).drop(time_column, *([event] if created else []))
     return joined.sort("_row").height

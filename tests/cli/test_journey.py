@@ -40,7 +40,13 @@ def travelled(furnished: Place, tmp_path_factory: pytest.TempPathFactory) -> tup
         "load_offline": (*LOAD, "--from", "2024-01-01", "--to", "2024-01-03"),
         "load_planes": ("load-offline", *planes, "--out", "tables/planes"),
         "prepare_training_set": (*JOIN, "--out", "training_set", "--proof", "full"),
-        "load_online": ("load-online", "--features", f"{FEATURES},/aircraft/fleet/seats", "--store", "sqlite://online.db"),
+        "load_online": (
+            "load-online",
+            "--features",
+            f"{FEATURES},/aircraft/fleet/seats",
+            "--store",
+            "sqlite://online.db",
+        ),
     }
     return jukebox, {name: jukebox.done(*step) for name, step in steps.items()}
 

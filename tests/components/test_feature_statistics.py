@@ -125,7 +125,7 @@ def test_the_numbers_are_those_of_the_rows(described: Path) -> None:
 
 def test_the_counts_are_those_of_stock_tfdv(training_set: Path, described: Path) -> None:
     """TFDV over the TFRecords through Beam finds the same counts, types, extremes and top values."""
-    from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415 - takes seconds
+    from apache_beam.options.pipeline_options import PipelineOptions
 
     files = str(training_set / "Split-train" / "*")
     options = PipelineOptions(["--runner=BundleBasedDirectRunner"])

@@ -46,9 +46,7 @@ def columns(draw: st.DrawFn) -> pa.Array:
 
 @settings(max_examples=300, deadline=None)
 @given(columns(), st.data())
-def test_summaries_of_the_parts_merge_to_the_summary_of_the_whole(
-    column: pa.Array, data: st.DataObject
-) -> None:
+def test_summaries_of_the_parts_merge_to_the_summary_of_the_whole(column: pa.Array, data: st.DataObject) -> None:
     """Wherever a table is cut, counts and extremes are the same, mean and deviation to rounding."""
     cut = data.draw(st.integers(0, len(column)))
     whole = pa.table({"c": column})
@@ -108,9 +106,7 @@ def test_the_greatest_integers_keep_every_digit() -> None:
 
 def test_zoned_times_are_told_in_utc() -> None:
     """Two zones' texts compare as the moments that they are."""
-    zoned = pa.array([datetime(2013, 3, 10, 12)], pa.timestamp("s")).cast(
-        pa.timestamp("s", "America/New_York")
-    )
+    zoned = pa.array([datetime(2013, 3, 10, 12)], pa.timestamp("s")).cast(pa.timestamp("s", "America/New_York"))
     told = summarize(pa.table({"c": zoned}))["c"]
     assert told == {
         "rows": 1,
@@ -147,9 +143,7 @@ def test_records_are_counted_and_no_more() -> None:
 
 def test_a_column_that_turned_into_text_is_refused() -> None:
     """Numbers in one part and text in the other have no common summary."""
-    with pytest.raises(
-        InvalidType, match="column 'c' holds numbers in one part and text or lists in the other"
-    ):
+    with pytest.raises(InvalidType, match="column 'c' holds numbers in one part and text or lists in the other"):
         merge(summarize(pa.table({"c": [1]})), summarize(pa.table({"c": ["1"]})))
 
 

@@ -43,7 +43,7 @@ def test_a_name_with_a_version_and_dots_has_its_last_part_as_column() -> None:
         ({}, InvalidValue, "asks for no feature"),
         (TEMP, InvalidType, f"the text '{TEMP}'; it is a list of names, or a mapping"),
         ([3], InvalidType, "asks for 3; it asks for features by name"),
-        ({TEMP: 3}, InvalidType, f"the request for '{TEMP}' is a int"),
+        ({TEMP: 3}, InvalidType, f"the request for '{TEMP}' is 3; it"),
         ({TEMP: {"age": "2h"}}, InvalidValue, "has 'age'; it may have column and max_age"),
         ({TEMP: ""}, InvalidType, "has the column ''"),
         ({TEMP: {"column": 5}}, InvalidType, "has the column 5"),

@@ -86,9 +86,7 @@ def test_the_flights_pipeline_is_valid() -> None:
     assert list(Draft202012Validator(SCHEMA).iter_errors(value)) == []
 
 
-@given(
-    st.text("abz09_.-/@ \n", max_size=20) | st.from_regex(r"/?(entity/\w/component/\w./name/.\w|\w/.\w/\w.)")
-)
+@given(st.text("abz09_.-/@ \n", max_size=20) | st.from_regex(r"/?(entity/\w/component/\w./name/.\w|\w/.\w/\w.)"))
 @example("/a/b/.c")
 @example("a/b/c")
 def test_schema_and_code_agree_on_names(text: str) -> None:
@@ -149,6 +147,6 @@ def test_importing_the_nouns_brings_nothing_heavy(module: str) -> None:
     """Neither arrays nor a validator come with nouns or reader, and a YAML parser with the reader alone."""
     code = f"import sys, {module}; print(*sys.modules)"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = {"pyarrow", "numpy", "jsonschema", "yaml", "zoneinfo"} & set(done.stdout.split())
     assert found == ({"yaml"} if module.endswith("file") else set())

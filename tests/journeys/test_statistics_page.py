@@ -69,7 +69,5 @@ def test_only_features_with_missing_values_are_shown_on_demand(page: Path, tmp_p
 def test_a_click_on_a_heading_sorts_by_it_and_a_second_one_turns_it_round(page: Path, tmp_path: Path) -> None:
     """By standard deviation the narrow column comes first, then last."""
     click = "document.querySelector('th[data-key=Std] button').click();"
-    once, twice = (
-        re.findall(r'id="f-(wide|narrow)"', shown(page, tmp_path, click * times)) for times in (1, 2)
-    )
+    once, twice = (re.findall(r'id="f-(wide|narrow)"', shown(page, tmp_path, click * times)) for times in (1, 2))
     assert (once, twice) == (["narrow", "wide"], ["wide", "narrow"])

@@ -30,8 +30,7 @@ DEFAULT_STORE = "sqlite://jukebox-online.db"
 
 @app.command()
 def register(
-    *,
-    features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
+    *, features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
 ) -> None:
     """Register the features of a features.yaml; what is registered already stays as it is.
 

@@ -174,7 +174,7 @@ def _family(part: Mapping[str, Any]) -> str:
     return "zoned times" if part["min"].endswith(_UTC) else "times"
 
 
-def _comparable(value: float | str) -> Any:  # noqa: ANN401 - numbers, moments or text
+def _comparable(value: float | str) -> Any:
     if isinstance(value, str) and "-" in value:
         return np.datetime64(value.removesuffix(_UTC))
     return value

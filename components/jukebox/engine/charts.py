@@ -15,7 +15,7 @@ SHOWN = 5
 Bucket = tuple[float, float, float]  # low, high, how many values
 
 
-def buckets(numbers: Any, kind: str) -> list[Bucket]:  # noqa: ANN401 - a protocol buffer without type stubs
+def buckets(numbers: Any, kind: str) -> list[Bucket]:
     """Return the finite buckets of TFDV's histogram of ``kind``, ``STANDARD`` or ``QUANTILES``."""
     for histogram in numbers.histograms:
         if histogram.HistogramType.Name(histogram.type) == kind and not histogram.name:
@@ -24,7 +24,7 @@ def buckets(numbers: Any, kind: str) -> list[Bucket]:  # noqa: ANN401 - a protoc
     return []
 
 
-def histogram(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:  # noqa: ANN401
+def histogram(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:
     """Return an SVG of the values' density over ``span``, the range of the middle 80 % and the median below.
 
     Drawings over one span compare by eye: what stands above one another is equal. Hovering shows the numbers.
@@ -42,7 +42,7 @@ def histogram(numbers: Any, span: tuple[float, float], label: Callable[[float], 
     )
 
 
-def top_values(strings: Any, rows: int) -> str:  # noqa: ANN401
+def top_values(strings: Any, rows: int) -> str:
     """Return the five most frequent values with their share of ``rows`` as bars, the rest folded away."""
     values = [(value.value, value.frequency) for value in strings.top_values]
     if not values:
@@ -64,9 +64,7 @@ def share(part: float, whole: float) -> str:
     return "100 %" if part == whole else f"{min(percent, 99.9):.1f} %"
 
 
-def _bar(
-    bar: Bucket, height: float, total: float, span: tuple[float, float], label: Callable[[float], str]
-) -> str:
+def _bar(bar: Bucket, height: float, total: float, span: tuple[float, float], label: Callable[[float], str]) -> str:
     low, high, count = bar
     left, right = _x(low, span), _x(high, span)
     width = max(right - left - 1, 2.0)
@@ -78,7 +76,7 @@ def _bar(
     )
 
 
-def _strip(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:  # noqa: ANN401
+def _strip(numbers: Any, span: tuple[float, float], label: Callable[[float], str]) -> str:
     edges = buckets(numbers, "QUANTILES")
     if len(edges) < 3 or not math.isfinite(numbers.median):  # noqa: PLR2004 - two are outer
         return ""

@@ -72,9 +72,7 @@ def _described(uri: str, manifest: Manifest) -> DataSet:
     elif manifest.kind == "partition":
         splits = {ALL: lambda: _partition(manifest)}
     else:
-        raise InvalidValue(
-            f"{uri} holds a {manifest.kind}; training sets, feature tables and Examples have statistics"
-        )
+        raise InvalidValue(f"{uri} holds a {manifest.kind}; training sets, feature tables and Examples have statistics")
     return DataSet(uri, manifest.kind, manifest.fingerprint, splits, manifest.schema)
 
 
@@ -130,8 +128,8 @@ def _examples(path: Path) -> dict[str, Rows]:
 
 def _records(folder: Path) -> Iterator[pa.RecordBatch]:
     # The decoder's own lists are what TFDV takes; formats.tfrecord.read would first look for their types.
-    from jukebox.formats.framing import records  # noqa: PLC0415 - nothing else here needs the decoder
-    from jukebox.formats.tfdecoding import decoder  # noqa: PLC0415
+    from jukebox.formats.framing import records
+    from jukebox.formats.tfdecoding import decoder
 
     decode = decoder()
     for file in source_files(folder):

@@ -54,7 +54,7 @@ def _entry(name: str, value: object) -> dict[str, Any]:
     if value is None or isinstance(value, str):
         value = {"column": value}
     if not isinstance(value, Mapping):
-        raise InvalidType(f"the request for '{name}' is a {type(value).__name__}; it is an output column or a mapping")
+        raise InvalidType(f"the request for '{name}' is {value!r}; it is an output column or a mapping")
     unknown = set(value) - {"column", "max_age"}
     if unknown:
         raise InvalidValue(f"the request for '{name}' has '{min(unknown)}'; it may have column and max_age")

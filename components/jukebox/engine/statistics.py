@@ -62,9 +62,7 @@ class Findings:
     def fingerprint(self) -> str:
         """That of all findings."""
         messages = (*self.statistics.values(), *self.anomalies.values(), self.schema)
-        return combined(
-            sha256(message.SerializeToString(deterministic=True)).hexdigest() for message in messages
-        )
+        return combined(sha256(message.SerializeToString(deterministic=True)).hexdigest() for message in messages)
 
 
 def examine(splits: Mapping[str, Rows], schema: Schema | None = None) -> Findings:
@@ -79,14 +77,10 @@ def examine(splits: Mapping[str, Rows], schema: Schema | None = None) -> Finding
         raise InvalidValue(f"there are no rows to describe in {', '.join(splits)}")
     suggested = inferred_schema(filled[0])
     judge = suggested if schema is None else schema
-    return Findings(
-        statistics, suggested, {name: anomalies_of(found, judge) for name, found in statistics.items()}
-    )
+    return Findings(statistics, suggested, {name: anomalies_of(found, judge) for name, found in statistics.items()})
 
 
-def statistics_of(
-    batches: Iterable[pa.RecordBatch], schema: Schema | None = None
-) -> DatasetFeatureStatisticsList:
+def statistics_of(batches: Iterable[pa.RecordBatch], schema: Schema | None = None) -> DatasetFeatureStatisticsList:
     """Return TFDV's statistics of all rows; of ``schema`` TFDV takes which integers are categories.
 
     Memory does not grow with the rows: quantiles, top values and counts of unique values are sketches, exact
@@ -129,8 +123,8 @@ def read_schema(path: str | Path) -> Schema:
     Raises StorageError when there is none, CorruptData when it is no schema.
     """
     _tfdv()
-    from google.protobuf import text_format  # noqa: PLC0415 - comes with TFDV
-    from tensorflow_metadata.proto.v0.schema_pb2 import Schema  # noqa: PLC0415
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 
     file = Path(path) / SCHEMA_FILE if Path(path).is_dir() else Path(path)
     try:
@@ -143,7 +137,7 @@ def read_schema(path: str | Path) -> Schema:
 
 def schema_text(schema: Schema) -> str:
     """Return the schema as the text proto that TFX reads."""
-    from google.protobuf import text_format  # noqa: PLC0415 - comes with TFDV
+    from google.protobuf import text_format
 
     return str(text_format.MessageToString(schema))
 
@@ -241,7 +235,7 @@ def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    from tfx_bsl.arrow.table_util import MergeRecordBatches  # noqa: PLC0415 - comes with TFDV
+    from tfx_bsl.arrow.table_util import MergeRecordBatches
 
     if len(batches) == 1:
         return batches[0]
@@ -254,8 +248,8 @@ def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _tfdv() -> tuple[Any, Any]:
     # Importing TFDV takes seconds: nothing but the pass itself may do so.
     try:
-        import tensorflow_data_validation as tfdv  # noqa: PLC0415
-        from tensorflow_data_validation.statistics import stats_impl  # noqa: PLC0415
+        import tensorflow_data_validation as tfdv
+        from tensorflow_data_validation.statistics import stats_impl
     except ImportError as exc:
         raise MissingDependency.of("tensorflow-data-validation", "tfx") from exc
     return tfdv, stats_impl

@@ -36,9 +36,7 @@ class Described:
         return len(list(faults(self.anomalies)))
 
 
-def page(
-    uri: str, splits: Sequence[Described], types: Mapping[str, str], left_out: Iterable[str] = ()
-) -> str:
+def page(uri: str, splits: Sequence[Described], types: Mapping[str, str], left_out: Iterable[str] = ()) -> str:
     """Return the page: anomalies, then every feature with its numbers and drawing, split by split.
 
     ``types`` holds columns' Arrow types as text: times and dates are shown as such. ``left_out`` are the
@@ -47,9 +45,7 @@ def page(
     features = _features(splits)
     sections = [
         _section("Numbers", (*_NUMBERS, "Distribution"), features, "num_stats", splits, types),
-        _section(
-            "Text and categories", (*_TEXTS, "Most frequent values"), features, "string_stats", splits, types
-        ),
+        _section("Text and categories", (*_TEXTS, "Most frequent values"), features, "string_stats", splits, types),
         _section("Bytes and records", (), features, "", splits, types),
     ]
     template = Template(resources.files("jukebox.engine").joinpath("statistics_page.html").read_text("utf-8"))
@@ -60,9 +56,7 @@ def page(
         uri=escape(uri),
         tiles="".join(_tile(at, split) for at, split in enumerate(splits)),
         anomaly_count=found,
-        anomalies=_anomalies(splits)
-        if found
-        else '<div class="good">None: all splits meet the schema.</div>',
+        anomalies=_anomalies(splits) if found else '<div class="good">None: all splits meet the schema.</div>',
         sections="".join(sections),
         footer=f"Columns of types that TFDV does not describe: {escape(omitted)}."
         if omitted
@@ -70,7 +64,7 @@ def page(
     )
 
 
-def faults(anomalies: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - has no type stubs
+def faults(anomalies: Any) -> Iterator[tuple[str, str, str]]:
     """Yield feature, short and long text of every anomaly; those of the whole data set have no feature."""
     infos = [*sorted(anomalies.anomaly_info.items()), ("", anomalies.dataset_anomaly_info)]
     for path, info in infos:
@@ -114,7 +108,7 @@ def _link(feature: str) -> str:
     return f'<a href="#f-{escape(feature)}">{escape(feature)}</a>' if feature else "the whole data set"
 
 
-def _section(  # noqa: PLR0913, PLR0917 - what a table shows
+def _section(  # noqa: PLR0917 - what a table shows
     title: str,
     columns: Sequence[str],
     features: Mapping[str, Sequence[Any]],
@@ -135,7 +129,7 @@ def _section(  # noqa: PLR0913, PLR0917 - what a table shows
     )
 
 
-def _head(name: str, sortable: bool) -> str:  # noqa: FBT001
+def _head(name: str, sortable: bool) -> str:
     if not sortable:
         return f"<th>{name}</th>"
     number = "" if name == "Feature" else ' class="number"'
@@ -158,9 +152,7 @@ def _group(name: str, found: Sequence[Any], splits: Sequence[Described], arrow: 
         f'<th rowspan="{len(found)}" data-key="Feature" data-value="{escape(name)}">{escape(name)}{flag}'
         f"<small>{escape(kind)}</small></th>"
     )
-    numbers = [
-        feature.num_stats for feature in found if feature is not None and feature.HasField("num_stats")
-    ]
+    numbers = [feature.num_stats for feature in found if feature is not None and feature.HasField("num_stats")]
     rows = []
     for at, (feature, split) in enumerate(zip(found, splits, strict=True)):
         label = f'<td class="split"><span class="dot"></span>{escape(split.split)}</td>'
@@ -170,11 +162,11 @@ def _group(name: str, found: Sequence[Any], splits: Sequence[Described], arrow: 
     return f'<tbody id="f-{escape(name)}" {told}>{"".join(rows)}</tbody>'
 
 
-def _common(feature: Any) -> Any:  # noqa: ANN401
+def _common(feature: Any) -> Any:
     return getattr(feature, feature.WhichOneof("stats")).common_stats
 
 
-def _cells(feature: Any, arrow: str, span: tuple[float, float]) -> str:  # noqa: ANN401
+def _cells(feature: Any, arrow: str, span: tuple[float, float]) -> str:
     if feature is None:
         absent = "".join(_number(name, "", "") for name in ("Values", "Missing", *_NUMBERS, *_TEXTS))
         return f'{absent}<td class="soft">not in this split</td>'
@@ -194,7 +186,7 @@ def _cells(feature: Any, arrow: str, span: tuple[float, float]) -> str:  # noqa:
     return cells
 
 
-def _numeric(numbers: Any, arrow: str, span: tuple[float, float]) -> str:  # noqa: ANN401
+def _numeric(numbers: Any, arrow: str, span: tuple[float, float]) -> str:
     count = numbers.common_stats.tot_num_values
     if not count:
         return "".join(_number(name, "", "") for name in _NUMBERS) + "<td></td>"

@@ -22,7 +22,7 @@ PAGE, STATISTICS, ANOMALIES = "statistics.html", "FeatureStats.pb", "SchemaDiff.
 _ARTIFACT_TYPES = {"feature_table": "jukebox.FeatureTable", "parquet": "jukebox.DataSet"}
 
 
-def run(  # noqa: PLR0913 - three outputs, as TFX has them
+def run(
     *,
     data: str,
     out: str,
@@ -46,9 +46,7 @@ def run(  # noqa: PLR0913 - three outputs, as TFX has them
     findings = examine(source.splits, None if schema is None else read_schema(schema))
     given = [] if schema is None else [Source(schema, file_fingerprint(schema))]
     anomalies = findings.anomalies
-    splits = [
-        Described(name, found.datasets[0], anomalies[name]) for name, found in findings.statistics.items()
-    ]
+    splits = [Described(name, found.datasets[0], anomalies[name]) for name, found in findings.statistics.items()]
     manifest = _manifest(source, findings, splits, given)
     _remove([Path(out) / MANIFEST, *_of_splits(out, STATISTICS), *_of_splits(anomalies_out, ANOMALIES)])
     _write_splits(out, STATISTICS, findings.statistics)
@@ -69,9 +67,7 @@ def run(  # noqa: PLR0913 - three outputs, as TFX has them
     return manifest
 
 
-def _manifest(
-    source: DataSet, findings: Findings, splits: Sequence[Described], given: Sequence[Source]
-) -> Manifest:
+def _manifest(source: DataSet, findings: Findings, splits: Sequence[Described], given: Sequence[Source]) -> Manifest:
     seen = {feature.path.step[0] for split in splits for feature in split.statistics.features}
     return Manifest(
         kind="feature_statistics",

@@ -27,9 +27,7 @@ def parse_duration(text: str) -> timedelta:
     datetime.timedelta(days=1, seconds=43200)
     """
     if not isinstance(text, str):
-        raise InvalidType(
-            f"a duration is written as text such as '2h', not as {type(text).__name__} {text!r}"
-        )
+        raise InvalidType(f"a duration is written as text such as '2h', not as {type(text).__name__} {text!r}")
     if _SPELLING.fullmatch(text) is None:
         raise InvalidValue(f"'{text}' is no duration; it is written as 90s, 30m, 2h, 7d or 1d12h")
     parts = re.findall(r"([0-9]+)(ms|us|d|h|m|s)", text)

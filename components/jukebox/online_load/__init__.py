@@ -42,9 +42,7 @@ def run(
     """
     known = open_registry(registry)
     names = _names(features, feature_table)
-    groups = grouped(
-        known, registered(known, names, feature_set), None if feature_table is None else [feature_table]
-    )
+    groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])
     if table is not None and len(groups) > 1:
         raise InvalidValue(f"the features lie in {len(groups)} feature tables; the online table '{table}' can hold one")
     with closing(open_online(store)) as online:

@@ -80,7 +80,5 @@ def _feature_set(registered: Sequence[RegisteredFeature], source: Source) -> Man
 
 def _fingerprint(registered: Sequence[RegisteredFeature]) -> str:
     # The declaration counts beside its numbers: a registry made anew gives other features the same numbers.
-    parts = (
-        f"{f.versioned} {f.revision} {json.dumps(f.feature.to_json(), sort_keys=True)}" for f in registered
-    )
+    parts = (f"{f.versioned} {f.revision} {json.dumps(f.feature.to_json(), sort_keys=True)}" for f in registered)
     return combined(sorted(parts))

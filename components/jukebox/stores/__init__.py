@@ -163,7 +163,13 @@ class OnlineStore(Protocol):
     """
 
     def write(
-        self, table: str, rows: pa.Table, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        keys: Sequence[str],
+        event_time: str | None,
+        created_time: str | None = None,
     ) -> Written:
         """Make the store hold the newest row of each key, of what it held and ``rows``.
 

@@ -20,7 +20,7 @@ from jukebox.tables import MANIFEST, write_text
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 TEMPERATURE = "/airport/flights-weather/temp"
-COLUMNS = "carrier,flight,origin,dest,sched_dep,late,temp,aircraft_year,aircraft_last_arr_delay,route_late_share_1d"
+COLUMNS = "carrier,flight,tailnum,origin,dest,sched_dep,late,temp,visib,aircraft_year,aircraft_seats"
 
 
 def main(root: str = ".demo/flights") -> None:

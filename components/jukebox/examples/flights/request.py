@@ -29,14 +29,8 @@ FEATURES = [
             "visib",
         )
     ),
-    *(
-        f"/aircraft/fleet-register/aircraft_{name}"
-        for name in ("year", "seats", "engines", "manufacturer")
-    ),
-    *(
-        f"/aircraft/flights-history/aircraft_{name}"
-        for name in ("last_arr_delay", "flights_today", "minutes_flown_1d")
-    ),
+    *(f"/aircraft/fleet-register/aircraft_{name}" for name in ("year", "seats", "engines", "manufacturer")),
+    *(f"/aircraft/flights-history/aircraft_{name}" for name in ("last_arr_delay", "flights_today", "minutes_flown_1d")),
     *(f"/route/flights-history/route_{name}" for name in ("arrivals_1d", "mean_arr_delay_1d", "late_share_1d")),
     *(f"/carrier/flights-history/carrier_{name}" for name in ("arrivals_1d", "mean_arr_delay_1d", "late_share_1d")),
 ]
