@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +34,7 @@ PLAIN: list[tuple[st.SearchStrategy[Any], pa.DataType]] = [
     (MOMENTS, pa.timestamp("us")),
     (MOMENTS.map(lambda time: time.replace(tzinfo=timezone.utc)), pa.timestamp("us", "Europe/Stockholm")),
     (MOMENTS.map(lambda time: time.replace(microsecond=0)), pa.timestamp("s")),
-    (st.timedeltas(), pa.duration("us")),
+    (st.timedeltas(timedelta(days=-100_000_000), timedelta(days=100_000_000)), pa.duration("us")),
     (st.times(), pa.time64("us")),
     (st.decimals(-(10**20), 10**20, places=3), pa.decimal128(38, 3)),
     (st.none(), pa.null()),
