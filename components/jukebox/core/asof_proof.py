@@ -9,6 +9,7 @@ import numpy as np
 
 from jukebox.core.asof_slots import NONE, Slots, Winners, among, answers, find, reduce, winners_of
 from jukebox.core.asof_times import LOWEST
+from jukebox.core.mixing import mix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,11 +73,8 @@ def hidden_of(slots: Slots, labels: int, *, full: bool) -> Hidden:
 
 
 def _scattered(count: int) -> Integers:
-    # SplitMix64 of the row number: no generator whose numbers may change with its version.
-    mixed = np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
+    # By the row number: no generator whose numbers may change with its version.
+    return mix(np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
 
 
 def look_at(hidden: Hidden, codes: Integers, seen_from: Integers, event: Integers) -> None:

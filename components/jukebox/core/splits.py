@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jukebox.core.mixing import mix
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _before_share(times: pa.ChunkedArray, share: float) -> np.ndarray:
 def _row_hashes(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
     total = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        total = _mix(total ^ _value_hashes(column))
+        total = mix(total ^ _value_hashes(column))
     return total
 
 
@@ -110,11 +111,3 @@ def _value_hashes(column: pa.ChunkedArray) -> np.ndarray:
     hashes: np.ndarray = np.frombuffer(b"".join([*table, bytes(8)]), dtype="<u8").astype(np.uint64)
     rows: np.ndarray = hashes[encoded.indices.fill_null(len(table)).to_numpy(zero_copy_only=False).astype(np.int64)]
     return rows
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    # The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the input reaches every bit.
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = values ^ (values >> np.uint64(31))
-    return mixed
