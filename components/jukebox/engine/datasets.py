@@ -91,9 +91,9 @@ def _training_set(manifest: Manifest) -> dict[str, Rows]:
 def _mask(path: Path, rule: Split, manifest: Manifest, rows: Mapping[str, int]) -> npt.NDArray[Any]:
     """Return which rows the join sent to ``train``, by its own rule."""
     columns = [str(manifest.event_time)] if rule.by == "time" else list(rule.columns) or None
-    table = pa.Table.from_batches(
-        parquet.read(path, columns=columns), parquet.schema(path) if columns is None else None
-    )
+    whole = parquet.schema(path)
+    read = whole if columns is None else pa.schema([whole.field(name) for name in columns])
+    table = pa.Table.from_batches(parquet.read(path, columns=columns), read)
     mask = rule.train_mask(table, str(manifest.event_time))
     found = {TRAIN: int(np.count_nonzero(mask)), EVAL: int(np.count_nonzero(~mask))}
     if found != dict(rows):
