@@ -84,7 +84,7 @@ class Manifest:
             sources = tuple(Source(**source) for source in body.pop("inputs"))
             manifest = cls(**{**body, "keys": tuple(body["keys"]), "inputs": sources, "uri": str(folder)})
         except OSError as exc:
-            raise StorageError(f"{folder} holds no whole artifact: {path.name} {reason(exc)}") from exc
+            raise StorageError(f"{folder} holds no whole artifact, {path.name}: {reason(exc)}") from exc
         except CorruptData:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as exc:

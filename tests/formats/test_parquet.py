@@ -247,3 +247,11 @@ def test_nanoseconds_are_kept(tmp_path: Path) -> None:
     at = int(datetime(2024, 1, 1, tzinfo=timezone.utc).timestamp()) * 1_000_000_000 + 1
     table = pa.table({"at": pa.array([at], pa.timestamp("ns"))})
     assert everything(written(tmp_path / "t", table)).equals(table)
+
+
+def test_a_file_of_no_rows_from_another_writer_is_read_as_no_rows(tmp_path: Path) -> None:
+    """PyArrow's own writer gives an empty table a row group whose chunks lie nowhere."""
+    schema = pa.schema([("user", pa.string()), ("n", pa.int64()), ("tags", pa.list_(pa.string()))])
+    pq.write_table(schema.empty_table(), tmp_path / "t.parquet")
+    assert parquet.schema(tmp_path / "t.parquet") == schema
+    assert sum(batch.num_rows for batch in parquet.read(tmp_path / "t.parquet")) == 0

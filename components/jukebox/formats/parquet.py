@@ -154,7 +154,9 @@ def _check_chunks(path: Path, metadata: pq.FileMetaData) -> None:
     if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
         raise _corrupt(path, f"its row groups do not add up to {metadata.num_rows} rows")
     room = path.stat().st_size - metadata.serialized_size - 8
-    for chunk in (group.column(index) for group in groups for index in range(group.num_columns)):
+    # A row group without rows has no pages, and writers give them any place.
+    full = [group for group in groups if group.num_rows > 0]
+    for chunk in (group.column(index) for group in full for index in range(group.num_columns)):
         start, size = chunk.data_page_offset, chunk.total_compressed_size
         if chunk.has_dictionary_page:
             start = min(start, chunk.dictionary_page_offset)
