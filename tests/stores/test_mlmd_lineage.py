@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from jukebox.core.lineage import downstream, features_of, models_of, upstream
@@ -120,8 +118,8 @@ def test_unknown_names_and_places_are_errors(lineage):
         features_of(lineage, "nowhere")
 
 
-def test_eight_thousand_artifacts_are_walked_in_a_second_of_work(tmp_path):
-    """Down from a feature of 2,667 pushed models; up from one of them takes a twentieth of a second."""
+def test_eight_thousand_artifacts_are_walked_in_a_few_questions_to_the_store(tmp_path, monkeypatch):
+    """Down from a feature of 2,667 pushed models, and up from one of them: the store is asked in batches."""
     path = tmp_path / "big.db"
     registry = open_registry(f"mlmd+sqlite://{path}")
     registry.register([feature(f"f{i}") for i in range(50)])
@@ -142,10 +140,10 @@ def test_eight_thousand_artifacts_are_walked_in_a_second_of_work(tmp_path):
                 edges += [(at, None, pb.Event(type=pb.Event.INPUT, artifact_id=each)) for each in named]
     store.put_lineage_subgraph(runs, artifacts, [], edges)
     lineage = open_lineage(f"mlmd+sqlite://{path}")
-    began = time.process_time()
+    asked, call = [], type(lineage._store).call
+    monkeypatch.setattr(type(lineage._store), "call", lambda *a, **k: (asked.append(a[1]), call(*a, **k))[1])
     assert len(models_of(lineage, "/airport/weather/f1")) == 2 * 2667
-    down = time.process_time() - began
+    down = len(asked)
     assert len(features_of(lineage, "77/2")) == 3
-    up = time.process_time() - began - down
-    assert down < 2, f"down took {down:.2f} s"  # 0.7 s on a quiet machine
-    assert up < 0.2, f"up took {up:.3f} s"  # 0.01 s
+    assert down < 60
+    assert len(asked) - down < 30
