@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from jukebox.core.splits import EVAL, TRAIN, Split
+from jukebox.engine.training_sets import WHOLE
 from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.formats import parquet
 from jukebox.formats.files import reading, source_files
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 ALL = "all"
 _PREFIX = "Split-"
-_WHOLE = "training_set.parquet"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def open_data(uri: str) -> DataSet:
     path = Path(uri)
     if not path.exists():
         raise StorageError(f"{uri} does not exist; there is nothing to describe")
-    if path.is_dir() and ((path / MANIFEST).exists() or (path / _WHOLE).exists() or any(path.glob("date=*"))):
+    if path.is_dir() and ((path / MANIFEST).exists() or (path / WHOLE).exists() or any(path.glob("date=*"))):
         return _described(uri, Manifest.read(path))
     splits = _examples(path)
     if splits:
@@ -77,7 +77,7 @@ def _described(uri: str, manifest: Manifest) -> DataSet:
 
 
 def _training_set(manifest: Manifest) -> dict[str, Rows]:
-    path, rule = Path(manifest.uri) / _WHOLE, manifest.details.get("split")
+    path, rule = Path(manifest.uri) / WHOLE, manifest.details.get("split")
     if rule is None or not path.exists():
         return _examples(Path(manifest.uri))
     rows = manifest.details["splits"]
