@@ -4,10 +4,13 @@ VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PINS := specs/environments/tfx-1.16-py310.txt
 BIN := $(VENV)/bin
+CORE := components/jukebox/core
+# Another stamp, so that a compiler which is installed later is put to use.
+READY := $(BIN)/.ready$(if $(shell command -v cc),,-without-compiler)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: demo test test-heavy check environment specs pins benchmarks clean
+.PHONY: demo test test-heavy check environment wheel specs pins benchmarks clean
 
 demo: environment
 	@$(BIN)/python -m jukebox.examples.flights.demo
@@ -25,9 +28,9 @@ check: environment
 	@$(BIN)/lint-imports
 	@$(BIN)/jukebox compile --check
 
-environment: $(BIN)/.ready
+environment: $(READY)
 
-$(BIN)/.ready: $(PINS) pyproject.toml .python-version
+$(BIN)/.packages: $(PINS) pyproject.toml .python-version
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
 		{ echo "Jukebox needs Python 3: apt-get install python3 python3-venv"; exit 1; }
 	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -qq uv; } || \
@@ -36,8 +39,18 @@ $(BIN)/.ready: $(PINS) pyproject.toml .python-version
 	@$(UV) venv -q --allow-existing $(VENV) || \
 		{ echo "Python 3.10 is missing and uv could not fetch it: install python3.10, for example with pyenv"; exit 1; }
 	@$(UV) pip install -q --python $(BIN)/python -r $(PINS)
-	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
+
+# A kernel of other sources must not stay where these cannot be compiled.
+$(READY): $(BIN)/.packages $(wildcard $(CORE)/*.[ch])
+	@rm -f $(CORE)/_kernel.*.so
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@$(BIN)/jukebox doctor | grep '^kernel'
+	@touch $@
+
+# By way of the source distribution, so that nothing is in the wheel that is not in there.
+wheel: environment
+	@$(UV) build --python $(BIN)/python --out-dir dist
 
 specs: environment
 	@$(BIN)/jukebox compile
@@ -50,7 +63,7 @@ pins:
 		-o specs/environments/tfx-1.21-py312.txt
 
 benchmarks: environment
-	@for file in tests/benchmarks/*.py; do $(BIN)/python $$file; done
+	@for file in $(filter-out tests/benchmarks/pit_%,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) .uv .demo

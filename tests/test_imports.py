@@ -32,7 +32,15 @@ def test_importing_jukebox_brings_nothing_heavy_not_even_arrow():
 
 
 @pytest.mark.parametrize(
-    "component", ["register_features", "offline_load", "point_in_time_join", "feature_statistics", "online_load"]
+    "component",
+    [
+        "register_features",
+        "offline_load",
+        "point_in_time_join",
+        "feature_statistics",
+        "online_load",
+        "verify_training_set",
+    ],
 )
 def test_importing_a_component_brings_no_orchestrator_and_no_tensorflow(component):
     """A step pays for the libraries that it needs, when it needs them."""

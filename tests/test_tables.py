@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 from datetime import date
-from typing import TYPE_CHECKING
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
+from jukebox import tables
 from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.tables import (
     Manifest,
@@ -23,9 +27,6 @@ from jukebox.tables import (
     write_text,
     written_whole,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ABOUT = Manifest(
     kind="partition",
@@ -214,3 +215,19 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "file").read_text() == "old"
     assert all(name == "file" or name.startswith(".") for name in (path.name for path in tmp_path.iterdir()))
+
+
+def test_the_fingerprint_of_the_code_covers_python_and_c_and_nothing_else(tmp_path: Path) -> None:
+    """What is compiled of the sources, and what only describes them, does not count."""
+    copy = tmp_path / "jukebox"
+    shutil.copytree(Path(tables.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    asked = [sys.executable, "-c", "from jukebox.tables import code_fingerprint; print(code_fingerprint())"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = [subprocess.check_output(asked, text=True, env=environment)]
+    for name in ("core/asof.py", "core/_kernel.c", "core/_kernel.h", "py.typed", "core/_kernel.so"):
+        with (copy / name).open("a") as file:
+            file.write("\n")
+        found.append(subprocess.check_output(asked, text=True, env=environment))
+    assert found[0].startswith(metadata.version("jukebox") + "+")
+    assert len(set(found[:4])) == 4
+    assert set(found[4:]) == {found[3]}

@@ -13,7 +13,7 @@ from jukebox.features import Endpoint, Feature, FeatureName, Key
 
 __all__ = ["Endpoint", "Feature", "FeatureName", "JukeboxError", "Key"]
 
-_ARTIFACTS = ("DataSet", "FeatureSet", "FeatureTable", "OnlineTable")
+_ARTIFACTS = ("DataSet", "FeatureSet", "FeatureTable", "OnlineTable", "Verification")
 
 
 def __getattr__(name: str) -> Any:

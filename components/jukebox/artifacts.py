@@ -36,6 +36,12 @@ class OnlineTable(Artifact):  # type: ignore[misc]
     TYPE_NAME = "jukebox.OnlineTable"
 
 
+class Verification(Artifact):  # type: ignore[misc]
+    """The report on a training set that was derived again."""
+
+    TYPE_NAME = "jukebox.Verification"
+
+
 def describe(artifact: Artifact, manifest: Manifest) -> None:
     """Show the manifest's facts as string custom properties of ``artifact``."""
     for name, value in manifest.facts.items():

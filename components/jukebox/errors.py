@@ -12,6 +12,9 @@
     ├── NotRegistered (LookupError)       anything else that the registry does not hold
     ├── NoPartition (LookupError)         no data for a date
     ├── CorruptData (ValueError)          bytes that are not what their name says
+    ├── SourceChanged (ValueError)        what something was made of is gone, or is no longer the same
+    ├── NotReproduced (ValueError)        something is not what its sources and rules give
+    │   └── LeakFound                     it holds what was not known at the label's time
     ├── StorageError (OSError)            a folder or store that cannot be read or written
     └── MissingDependency (ImportError)   a library that an extra of the package brings
 """
@@ -76,6 +79,22 @@ class NoPartition(JukeboxError, LookupError):
 
 class CorruptData(JukeboxError, ValueError):
     """A file's bytes are not what its format says."""
+
+
+class SourceChanged(JukeboxError, ValueError):
+    """What something was made of is gone or holds something else; ``sources`` names all that changed."""
+
+    def __init__(self, message: str, sources: Sequence[str] = ()) -> None:
+        self.sources = tuple(sources)
+        super().__init__(message)
+
+
+class NotReproduced(JukeboxError, ValueError):
+    """Something is not what its sources and rules give."""
+
+
+class LeakFound(NotReproduced):
+    """A training set holds what was not known at the label's time."""
 
 
 class StorageError(JukeboxError, OSError):

@@ -5,5 +5,13 @@ from jukebox.offline_load.kfp import offline_load
 from jukebox.online_load.kfp import online_load
 from jukebox.point_in_time_join.kfp import point_in_time_join
 from jukebox.register_features.kfp import register_features
+from jukebox.verify_training_set.kfp import verify_training_set
 
-__all__ = ["feature_statistics", "offline_load", "online_load", "point_in_time_join", "register_features"]
+__all__ = [
+    "feature_statistics",
+    "offline_load",
+    "online_load",
+    "point_in_time_join",
+    "register_features",
+    "verify_training_set",
+]

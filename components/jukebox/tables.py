@@ -144,7 +144,8 @@ def code_fingerprint() -> str:
     """Return the version of the package and the SHA-256 of its sources, short: ``0.1.0+1f2e3d4c5b6a7988``."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
+    sources = (path for path in package.rglob("*") if path.suffix in {".py", ".c", ".h"})
+    for path in sorted(sources):
         digest.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
     return f"{metadata.version('jukebox')}+{digest.hexdigest()[:16]}"
 

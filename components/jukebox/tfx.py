@@ -1,11 +1,12 @@
 """Every TFX face, so that a pipeline imports from one place."""
 
-from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable
+from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable, Verification
 from jukebox.feature_statistics.tfx import FeatureStatistics
 from jukebox.offline_load.tfx import OfflineLoad
 from jukebox.online_load.tfx import OnlineLoad
 from jukebox.point_in_time_join.tfx import PointInTimeJoin
 from jukebox.register_features.tfx import RegisterFeatures
+from jukebox.verify_training_set.tfx import VerifyTrainingSet
 
 __all__ = [
     "DataSet",
@@ -17,4 +18,6 @@ __all__ = [
     "OnlineTable",
     "PointInTimeJoin",
     "RegisterFeatures",
+    "Verification",
+    "VerifyTrainingSet",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from datetime import date, datetime, timezone
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from jukebox.cli import drawing
+from jukebox.core.asof import Progress
 from jukebox.stores import open_registry
 
 if TYPE_CHECKING:
@@ -122,6 +124,50 @@ def test_progress_is_told_in_lines_where_no_person_looks_on(capsys: pytest.Captu
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == "loading: 1 of 100\nloading: 100 of 100\n"
+
+
+def test_a_join_is_told_in_rows_tables_and_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line every few seconds, here at once; of streams nobody knows the rows, nor the time."""
+    monkeypatch.setattr(drawing, "EVERY", 0)
+    with drawing.joining() as tell:
+        for at in (Progress(0, 4_000, 0, 2), Progress(4_000, 4_000, 2, 2), Progress(1_000, None, 0, 1)):
+            tell(at)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines() == [
+        "joining: 0 of 4,000 rows, 0 of 2 tables",
+        "joining: 4,000 of 4,000 rows, 2 of 2 tables, 0 s left",
+        "joining: 1,000 rows, 0 of 1 table",
+    ]
+
+
+def test_a_join_that_is_done_at_once_says_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even at its end: what it made is told."""
+    monkeypatch.setattr(drawing, "EVERY", 3_600)
+    with drawing.joining() as tell:
+        for at in (Progress(0, 4_000, 0, 1), Progress(4_000, 4_000, 1, 1)):
+            tell(at)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_time_left_is_what_is_left_of_the_rows() -> None:
+    """Three quarters are left after ten seconds: half a minute."""
+    assert drawing._far(Progress(1_000, 4_000, 0, 2), 10.0).endswith(", 30 s left")
+
+
+def test_a_person_sees_a_bar_of_rows_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the bar is drawn over, and gone at the end; the numbers are those of the join."""
+    seen = io.StringIO()
+    seen.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", seen)
+    with drawing.joining() as tell:
+        tell(Progress(1_000, None, 0, 2))
+        tell(Progress(2_000, 4_000, 1, 2))
+    assert "2,000 of 4,000 rows, 1 of 2 tables" in seen.getvalue()
 
 
 def test_counts_are_in_words() -> None:

@@ -71,6 +71,28 @@ def test_the_proof_is_printed_as_it_stands_in_the_manifest(travelled: tuple[Term
     assert wind == ["wind", "2", "0", "1", "0", "33.3%", "90", "m", "6.5", "h"]
 
 
+def test_the_ages_of_the_answers_are_printed_in_bars_of_a_histogram(
+    travelled: tuple[Terminal, dict[str, str]],
+) -> None:
+    """Bars that no feature has are left out; a feature's shares are of its own answers."""
+    lines = travelled[1]["prepare_training_set"].splitlines()
+    assert lines[lines.index("age of the answers") + 1 :] == [
+        "column   ≤ 3 h  ≤ 12 h",
+        "temp    100.0%    0.0%",
+        "wind     50.0%   50.0%",
+    ]
+
+
+def test_a_feature_without_an_age_has_no_bars(travelled: tuple[Terminal, dict[str, str]]) -> None:
+    """A static one alone prints no such table; a request in JSON asks for roles."""
+    jukebox, _ = travelled
+    static = (*JOIN[:-1], '{"/aircraft/fleet/seats": {"keys": {"origin": "tail"}}}', "--out", "static")
+    assert "age of" not in jukebox.done(*static)
+    roles = '{"/airport/weather/wind": ["wind", {"column": "kept", "last_non_null": true, "max_age": "0s"}]}'
+    lines = jukebox.done(*JOIN[:-1], roles, "--out", "roles").splitlines()
+    assert [line.split()[:2] for line in lines[3:5]] == [["wind", "2"], ["kept", "0"]]
+
+
 def test_what_is_registered_again_is_said_to_be_unchanged(travelled: tuple[Terminal, dict[str, str]]) -> None:
     """And what is edited, edited."""
     jukebox, _ = travelled

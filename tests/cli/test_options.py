@@ -75,17 +75,6 @@ def test_times_are_iso_with_a_zone_or_without() -> None:
         options.time("--at", "1 July")
 
 
-def test_places_hold_from_any_folder() -> None:
-    """Paths and stores in files become absolute, and what lies elsewhere stays as it is."""
-    here = Path.cwd()
-    assert options.place("tables/weather/") == str(here / "tables/weather")
-    assert options.place("/a/b") == "/a/b"
-    assert options.place("sqlite://online.db") == f"sqlite://{here}/online.db"
-    assert options.place("sqlite:///a/online.db") == "sqlite:///a/online.db"
-    for uri in ("gs://bucket/tables", "bigtable://project/instance", "sqlite://", ""):
-        assert options.place(uri) == uri
-
-
 def test_a_registry_is_there_or_is_an_error(tmp_path: Path) -> None:
     """Looking for it makes nothing."""
     uri = f"mlmd+sqlite://{tmp_path}/none.db"

@@ -53,3 +53,10 @@ def test_a_load_a_join_and_a_lookup_import_no_orchestrator_and_no_tensorflow(her
     for arguments in ((*load, "--out", "table"), ("load-online", "--features", "/airport/weather/temp")):
         assert not modules_of(here, *arguments) & HEAVY
     assert not modules_of(here, "get", "/airport/weather/temp", "-e", "airport=JFK") & HEAVY
+
+
+def test_the_doctor_asks_for_versions_without_importing_what_has_them(here: Place) -> None:
+    """Of all that it looks at, Arrow for the kernel and MLMD for the registry alone are imported."""
+    found = modules_of(here, "doctor", "--json")
+    assert "jukebox.core.kernel" in found
+    assert not found & (HEAVY | {"pandas", "polars"})

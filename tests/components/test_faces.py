@@ -25,6 +25,7 @@ COMPONENTS = {
     "point_in_time_join": "PointInTimeJoin",
     "feature_statistics": "FeatureStatistics",
     "online_load": "OnlineLoad",
+    "verify_training_set": "VerifyTrainingSet",
 }
 # What an orchestrator decides and a pipeline's author does not: where outputs go, which execution it is, who watches.
 ORCHESTRATORS = {"out", "schema_out", "anomalies_out", "execution", "progress"}
@@ -33,7 +34,7 @@ KFP_ONLY = {"offline_load": {"uri"}}
 BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.For, ast.While, ast.Try, ast.With, ast.Assert)
 FOUND_BY = {"feature_set": "features", "feature_table": "endpoint", "online_table": "tables"}
 # When it was, and where: the two runs are apart in both.
-TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data"}
+TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data", "partitions"}
 
 
 def tfx_face(component: str) -> ModuleType:
@@ -103,7 +104,7 @@ def artifacts(root: Path) -> dict[str, Manifest]:
     for path in root.rglob("manifest.json"):
         manifest = Manifest.read(path.parent)
         what = [manifest.kind, manifest.details.get("endpoint", ""), manifest.details.get("date", "")]
-        what += [table["table"] for table in manifest.details.get("tables", ())]
+        what += [table["table"] for table in manifest.details.get("tables", ()) if "table" in table]
         found[" ".join(filter(None, what))] = manifest
     return found
 
@@ -120,7 +121,8 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
     on_tfx, on_kfp = artifacts(both["tfx"]), artifacts(both["kfp"])
     assert set(on_tfx) == set(on_kfp)
     kinds = {manifest.kind for manifest in on_tfx.values()}
-    assert kinds == {"feature_set", "partition", "feature_table", "training_set", "feature_statistics", "online_table"}
+    made = {"feature_set", "feature_table", "training_set", "feature_statistics", "online_table", "verification"}
+    assert kinds == {"partition", *made}
     for what, one in on_tfx.items():
         other = on_kfp[what]
         for part in ("kind", "rows", "schema", "keys", "event_time", "created_time", "fingerprint"):
@@ -130,9 +132,9 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
 
 
 def test_both_faces_write_the_same_bytes(both: dict[str, Path]) -> None:
-    """Training set, statistics, schema and anomalies are equal byte by byte, and there is one of each."""
+    """Training set, statistics, schema, anomalies and report are equal byte by byte, and there is one of each."""
     names = ("data_tfrecord-*.gz", "training_set.parquet", "FeatureStats.pb", "schema.pbtxt", "SchemaDiff.pb")
-    for name, count in zip(names, (2, 1, 2, 1, 2), strict=True):
+    for name, count in zip((*names, "report.json"), (2, 1, 2, 1, 2, 1), strict=True):
         on_tfx, on_kfp = (
             {
                 (path.parent.name if path.parent.name.startswith("Split") else "", path.name): path.read_bytes()
@@ -149,6 +151,8 @@ def test_a_request_by_column_and_max_age_arrives_whole(both: dict[str, Path], fa
     """A shorter max_age, another column and an entry without either go through an orchestrator's parameters."""
     training_set = artifacts(both[face])["training_set"]
     asked = [(each["name"], each["column"], each["max_age"]) for each in training_set.details["features"]]
-    assert asked == [(SEATS, "seats", None), (TEMP, "temp_1h", "1h"), (WIND, "wind", None)]
-    [_, temp, _] = training_set.details["features"]
+    assert asked == [(SEATS, "seats", None), (TEMP, "temp_1h", "1h"), (WIND, "wind", None), (WIND, "wind_kept", "1d")]
+    [_, temp, _, kept] = training_set.details["features"]
+    assert kept["last_non_null"] is True
+    assert training_set.details["tables"][kept["table"]]["keys"] == {"base": "origin"}
     assert (temp["answered"], temp["unanswered_too_old"], temp["unanswered_no_history"]) == (1, 3, 2)

@@ -13,7 +13,8 @@ from tests.components.place import DAYS, SEATS, TEMP, UTC, WIND, at, write
 if TYPE_CHECKING:
     from tests.components.place import Place
 
-REQUEST = {SEATS: {}, TEMP: {"column": "temp_1h", "max_age": "1h"}, WIND: "wind"}
+KEPT = {"column": "wind_kept", "max_age": "1d", "last_non_null": True, "keys": {"base": "origin"}}
+REQUEST = {SEATS: {}, TEMP: {"column": "temp_1h", "max_age": "1h"}, WIND: ["wind", KEPT]}
 LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
@@ -47,7 +48,13 @@ def wired(place: Place) -> Wired:
     """Return the place with labels in it: flights of an aircraft from an airport, some before anything is known."""
     tails, origins = ["N1", "N2", "N1", None, "N9", "N1"], ["JFK", "LGA", "JFK", "LGA", "SFO", "JFK"]
     times = [at(text) for text in ("01 00:30", "01 07:00", "01 07:30", "02 03:00", "02 12:00", "03 23:00")]
-    columns = {"tail": tails, "origin": origins, "at": pa.array(times, UTC), "n": pa.array(range(len(times)))}
+    columns = {
+        "tail": tails,
+        "origin": origins,
+        "base": ["LGA"] * 6,
+        "at": pa.array(times, UTC),
+        "n": pa.array(range(len(times))),
+    }
     write(place.root / "labels" / "part-0.parquet", pa.table(columns))
     return Wired(place)
 
@@ -62,7 +69,15 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
 
-    from jukebox.tfx import DataSet, FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures
+    from jukebox.tfx import (
+        DataSet,
+        FeatureStatistics,
+        OfflineLoad,
+        OnlineLoad,
+        PointInTimeJoin,
+        RegisterFeatures,
+        VerifyTrainingSet,
+    )
 
     place = here.place
     source, labels = (
@@ -85,12 +100,13 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         OnlineLoad(feature_table=table, store=here.store, **known).with_id(f"OnlineLoad.{name}")
         for name, table in tables.items()
     ]
-    described = [FeatureStatistics(data=join.outputs["training_set"])] if statistics else []
+    made = join.outputs["training_set"]
+    described = [FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
     pipeline = Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(here.root),
         metadata_connection_config=sqlite_metadata_connection_config(str(place.root / "registry.db")),
-        components=[source, labels, register, *loads.values(), join, *online, *described],
+        components=[source, labels, register, *loads.values(), join, *online, *(described if statistics else [])],
         enable_cache=True,
     )
     LocalDagRunner().run(pipeline)
@@ -113,7 +129,14 @@ def run_on_kfp(here: Wired) -> None:
     """Run the components by KFP's local runner, each in a process of its own."""
     from kfp import dsl, local
 
-    from jukebox.kfp import feature_statistics, offline_load, online_load, point_in_time_join, register_features
+    from jukebox.kfp import (
+        feature_statistics,
+        offline_load,
+        online_load,
+        point_in_time_join,
+        register_features,
+        verify_training_set,
+    )
 
     place = here.place
 
@@ -130,6 +153,7 @@ def run_on_kfp(here: Wired) -> None:
         for load in loads:
             online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)
+        verify_training_set(training_set=join.outputs["training_set"], rows=4, seed=1, registry=place.registry)
 
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(here.root))
     pipeline()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jukebox.engine.dates import dates_between
+from jukebox.engine.dates import dates_between, end_of
 from jukebox.errors import InvalidValue
 
 
@@ -45,3 +45,18 @@ def test_anything_else_is_refused(given_: tuple[str | None, ...], said: str) -> 
     on, start, end = given_
     with pytest.raises(InvalidValue, match=said):
         dates_between(on=on, start=start, end=end)
+
+
+@given(st.dates(date(1970, 1, 1), date(2100, 1, 1)), st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu"]))
+def test_a_date_ends_where_the_next_begins(day: date, zone: str) -> None:
+    """A day and no second more or less than clocks there count, between 23 and 25 hours."""
+    length = end_of(day + timedelta(days=1), zone) - end_of(day, zone)
+    assert timedelta(hours=23) <= length <= timedelta(hours=25)
+    assert end_of(day, zone, timedelta(hours=6)) == end_of(day, zone) + timedelta(hours=6)
+    assert end_of(day, zone).tzinfo is timezone.utc
+
+
+def test_the_last_date_has_no_end() -> None:
+    """There is no instant for it."""
+    with pytest.raises(InvalidValue, match="the end of 9999-12-31"):
+        end_of(date(9999, 12, 31), "UTC")

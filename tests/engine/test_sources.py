@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from jukebox.engine.sources import STATIC_TIME, Delivery
+from jukebox.engine.sources import Delivery
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash, NoPartition
+from jukebox.features.definitions import EVENT_TIME
 from jukebox.features.file import parse_features
 from jukebox.formats import parquet, tfrecord
 from jukebox.stores import RegisteredFeature
@@ -139,8 +140,8 @@ def test_a_static_row_has_the_epoch_as_its_time(tmp_path: Path) -> None:
     """Under a name that no source needs to have."""
     text(tmp_path, "user,n", "u,1", "v,")
     rows = read(delivery(tmp_path, time="static: true"))
-    assert rows.column_names == ["user", STATIC_TIME, "n"]
-    assert rows[STATIC_TIME].to_pylist() == [datetime(1970, 1, 1, tzinfo=timezone.utc)] * 2
+    assert rows.column_names == ["user", EVENT_TIME, "n"]
+    assert rows[EVENT_TIME].to_pylist() == [datetime(1970, 1, 1, tzinfo=timezone.utc)] * 2
 
 
 def test_keys_are_read_as_their_identifiers_say(tmp_path: Path) -> None:

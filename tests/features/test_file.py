@@ -206,3 +206,33 @@ def test_a_file_that_cannot_be_read_is_a_storage_error(tmp_path: Path, name: str
     """A path without a readable file is an error of storage, not of the file's content."""
     with pytest.raises(StorageError, match="cannot be read"):
         load_features(str(tmp_path / name))
+
+
+SNAPSHOT = GOOD.replace("    event_time: time_hour\n    created_time: known_at\n", "    delivery_time: 6h\n")
+
+
+def test_versions_of_before_stay_what_they_are() -> None:
+    """A definition that declares none of the newer rules has the digest that registries hold."""
+    assert [feature.digest for feature in parse_features(GOOD)] == [
+        "691db866dc00ac194a364d1301cecae70d85b9f05fadc69a6061adbd4179684b",
+        "9daf60a346d8697f9fdaee9d6e4d11248751add82ba38c636a5b7346a65fb10e",
+    ]
+
+
+def test_a_delivery_time_is_a_rule_of_time_and_makes_a_version() -> None:
+    """Another duration is another definition; another spelling of the same one is not."""
+    texts = [SNAPSHOT, SNAPSHOT.replace("6h", "7h"), SNAPSHOT.replace("6h", "360m")]
+    six, seven, minutes = (parse_features(text)[0] for text in texts)
+    assert six.digest == minutes.digest
+    assert len({six.digest, seven.digest, TEMP.digest}) == 3
+    assert Feature.from_json(six.to_json()) == six
+    assert (six.endpoint.table_event_time, six.endpoint.table_created_time) == ("event_time", "created_time")
+    assert (WEATHER.table_event_time, WEATHER.table_created_time) == ("time_hour", "known_at")
+    assert (PLANES.table_event_time, PLANES.table_created_time) == ("event_time", None)
+
+
+@pytest.mark.parametrize("name", ["event_time", "created_time"])
+def test_no_feature_has_the_name_of_a_time_that_a_load_writes(name: str) -> None:
+    """The feature table of snapshots has both columns already."""
+    told = faults_of(SNAPSHOT.replace("flights-weather/name/temp", f"flights-weather/name/{name}"))
+    assert told == (f"line 19: features[0].name: '{name}' is the {name} of endpoint 'flights.weather' already",)

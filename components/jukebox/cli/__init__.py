@@ -6,8 +6,10 @@ from typing import Annotated, Optional
 
 import typer
 
+from jukebox.cli import proving
+from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
-from jukebox.stores import DEFAULT_REGISTRY
+from jukebox.stores import DEFAULT_REGISTRY, place
 
 app = typer.Typer(
     cls=Commands,
@@ -18,13 +20,6 @@ app = typer.Typer(
     help="Machine-learning features: register them once, load them, join them point-in-time, serve them by name.",
 )
 
-Registry = Annotated[
-    str, typer.Option("--registry", envvar="JUKEBOX_REGISTRY", help="The registry's URI, mlmd+sqlite://PATH.")
-]
-Store = Annotated[str, typer.Option("--store", envvar="JUKEBOX_STORE", help="The online store's URI, sqlite://PATH.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-Out = Annotated[str, typer.Option("--out", help="The folder to write to.")]
-Text = Optional[str]
 DEFAULT_STORE = "sqlite://jukebox-online.db"
 
 
@@ -67,9 +62,9 @@ def load_offline(
     with drawing.progress(f"loading {data_endpoint}") as progress:
         manifest = offline_load.run(
             endpoint=data_endpoint,
-            source=options.place(uri_prefix),
+            source=place(uri_prefix),
             registry=options.there(registry),
-            out=options.place(out),
+            out=place(out),
             features=options.json_object("--features", features),
             date=date,
             start=start,
@@ -79,12 +74,18 @@ def load_offline(
     printing.manifest(manifest)
 
 
+_REQUEST = (
+    'Names with commas between, or JSON {"feature": "column"}; for a column also {"column", "max_age", '
+    '"last_non_null", "keys"}, or a list of these for several roles.'
+)
+
+
 @app.command()
 def prepare_training_set(
     *,
     labels: Annotated[str, typer.Option(help="A Parquet, CSV or TFRecord file, or a folder of them.")],
     label_time: Annotated[str, typer.Option(help="The column of the labels' time.")],
-    features: Annotated[str, typer.Option(help='Names with commas between, or JSON {"feature": "column"}.')],
+    features: Annotated[str, typer.Option(help=_REQUEST)],
     out: Out,
     registry: Registry = DEFAULT_REGISTRY,
     split: Annotated[str, typer.Option(help="time:0.8, hash:0.8 or hash:0.8:column,column.")] = "time:0.8",
@@ -103,18 +104,19 @@ def prepare_training_set(
     from jukebox import point_in_time_join
     from jukebox.cli import drawing, options, printing
 
-    with drawing.working("joining"):
+    with drawing.joining() as progress:
         manifest = point_in_time_join.run(
-            labels=options.place(labels),
+            labels=place(labels),
             label_time=label_time,
             features=options.request(features),
             registry=options.there(registry),
-            out=options.place(out),
+            out=place(out),
             split=split,
             keys=options.json_object("--keys", keys),
             allow_exact=allow_exact,
             as_known=as_known,
             proof=proof,
+            progress=progress,
         )
     printing.training_set(manifest)
 
@@ -135,14 +137,14 @@ def statistics(
     from jukebox.cli import drawing, options, printing
 
     hush()
-    root = options.place(out)
+    root = place(out)
     with drawing.working("computing statistics, for which TensorFlow Data Validation takes a while to start"):
         manifest = feature_statistics.run(
-            data=options.place(data),
+            data=place(data),
             out=root,
             schema_out=f"{root}/schema",
             anomalies_out=f"{root}/anomalies",
-            schema=None if schema is None else options.place(schema),
+            schema=None if schema is None else place(schema),
             registry=None if registry is None else options.there(registry),
         )
     printing.manifest(manifest)
@@ -171,12 +173,12 @@ def load_online(
 
     with drawing.working("loading"):
         manifest = online_load.run(
-            store=options.place(store),
+            store=place(store),
             registry=options.there(registry),
             features=None if features is None else list(options.request(features)),
-            feature_table=None if feature_table is None else options.place(feature_table),
+            feature_table=None if feature_table is None else place(feature_table),
             table=table,
-            filter_keys=None if filter_keys is None else options.place(filter_keys),
+            filter_keys=None if filter_keys is None else place(filter_keys),
         )
     printing.online_table(manifest)
 
@@ -255,7 +257,7 @@ def show(
     from jukebox.cli import options, printing
     from jukebox.tables import Manifest
 
-    printing.artifact(Manifest.read(options.place(artifact)), rows, None if columns is None else options.names(columns))
+    printing.artifact(Manifest.read(place(artifact)), rows, None if columns is None else options.names(columns))
 
 
 @app.command("compile")
@@ -276,6 +278,21 @@ def compile_(
     with drawing.working("compiling, for which TFX takes a while to start"):
         written = compiling.run(pipelines=pipelines, out=out, check=check)
     typer.echo(f"{drawing.counted(len(written), 'file')} {'fresh' if check else 'written'} in {out}")
+
+
+@app.command()
+def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
+    """Say which kernel, packages, extras and registry are there, and what to do where the kernel is not compiled.
+
+    [dim]jukebox doctor --json[/]
+    """
+    from jukebox.cli import examining
+
+    examining.show(examining.examine(registry), as_json=as_json)
+
+
+app.command()(proving.verify)
+app.command()(proving.replay)
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from jukebox.core.asof import Progress
+
 UNBOUNDED = 100_000  # columns, where a file or another program reads along
 GAP, LEAST = 2, 12  # columns between two columns, and the fewest that a cropped one is worth
 NAMED = 3  # columns that have no room
@@ -63,7 +65,8 @@ def counted(number: int, noun: str) -> str:
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a callback of (done, total): a bar where a person looks on, elsewhere a line every few seconds."""
     if not sys.stderr.isatty():
-        yield _lines(what)
+        tell = _lines(what)
+        yield lambda done, total: tell(f"{done} of {total}", done == total)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -71,6 +74,25 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def joining() -> Iterator[Callable[[Progress], None]]:
+    """Yield a callback of how far a join is, as ``progress`` shows it: rows, tables and time left.
+
+    Where no person looks on, a join that ends within the first few seconds says nothing.
+    """
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        tell = _lines("joining", started)
+        yield lambda at: tell(_far(at, time.monotonic() - started), False)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    parts = (TextColumn("joining"), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda at: bar.update(task, completed=at.rows, total=at.of_rows, description=_far(at))
 
 
 @contextmanager
@@ -88,14 +110,22 @@ def _left_out(names: Sequence[str]) -> str:
     return f"no room for {', '.join(named)}; a pipe has room for all"
 
 
-def _lines(what: str) -> Callable[[int, int], None]:
-    told = -math.inf
+def _far(at: Progress, seconds: float | None = None) -> str:
+    """Return how far a join is; after some ``seconds``, and where the rows are counted, with the time left."""
+    of_rows = "" if at.of_rows is None else f" of {at.of_rows:,}"
+    told = f"{at.rows:,}{of_rows} rows, {at.tables} of {counted(at.of_tables, 'table')}"
+    if seconds is None or at.of_rows is None or at.rows == 0:
+        return told
+    return f"{told}, {seconds * (at.of_rows - at.rows) / at.rows:.0f} s left"
 
-    def tell(done: int, total: int) -> None:
+
+def _lines(what: str, told: float = -math.inf) -> Callable[[str, bool], None]:
+
+    def tell(far: str, last: bool) -> None:
         nonlocal told
-        if done == total or time.monotonic() - told >= EVERY:
+        if last or time.monotonic() - told >= EVERY:
             told = time.monotonic()
-            typer.echo(f"{what}: {done} of {total}", err=True)
+            typer.echo(f"{what}: {far}", err=True)
 
     return tell
 

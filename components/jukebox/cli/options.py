@@ -1,10 +1,9 @@
-"""Options that hold more than text: JSON, lists of names, keys, times, places."""
+"""Options that hold more than text: JSON, lists of names, keys, times."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidValue, NameClash, StorageError
@@ -23,14 +22,6 @@ def there(registry: str) -> str:
     except StorageError as exc:
         raise StorageError(f"{exc}; --registry names another, and `jukebox register` makes one") from exc
     return registry
-
-
-def place(uri: str) -> str:
-    """Return ``uri`` so that it holds from any folder, as the registry keeps it."""
-    scheme, separator, path = uri.rpartition("://")
-    if separator and scheme != "sqlite":
-        return uri
-    return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
 
 
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from jukebox.cli.drawing import counted, print_json, table
 from jukebox.features import FeatureName, format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from jukebox.serving import FeatureVector
@@ -87,6 +87,23 @@ def training_set(made: Manifest) -> None:
         for f in made.details["features"]
     ]
     table("proof of the join", columns, rows)
+    _ages(made.details["features"])
+
+
+def _ages(features: Sequence[Mapping[str, Any]]) -> None:
+    """Print what share of each feature's answers is how old, where any has an age."""
+    bars = {f["column"]: dict(f.get("age_histogram", ())) for f in features}
+    bounds = sorted({bound for bar in bars.values() for bound in bar if bound is not None})
+    older = any(None in bar for bar in bars.values())
+    if not bounds and not older:
+        return
+    rows = [
+        (column, *(f"{bar.get(bound, 0) / sum(bar.values()):.1%}" for bound in (*bounds, *[None] * older)))
+        for column, bar in bars.items()
+        if bar
+    ]
+    upto = [f"{'≤ ' if bound else ''}{_microseconds(bound)}" for bound in bounds]
+    table("age of the answers", ["column", *upto, *["older"] * older], rows)
 
 
 def online_table(made: Manifest) -> None:

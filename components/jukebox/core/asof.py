@@ -14,24 +14,30 @@ slots gives the answers, and max_age is checked last. Memory grows with the labe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from jukebox.core import asof_rules as rules
-from jukebox.core.asof_pass import Labels, Rules, answered
+from jukebox.core.asof_pass import Rules, labels_of
+from jukebox.core.asof_pieces import Piece, Pieces, Stream, opened
 from jukebox.core.asof_proof import ColumnProof, Proof
-from jukebox.core.asof_stream import Stream, opened
+from jukebox.core.asof_tables import Progress, Source, Watch, answered
 from jukebox.core.asof_times import ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
-__all__ = ["ColumnProof", "Features", "Proof", "join", "join_proven"]
+__all__ = ["ColumnProof", "Features", "Piece", "Pieces", "Progress", "Proof", "join", "join_proven"]
+
+# Below this many rows starting threads takes longer than they save.
+WORTH_THREADS = 500_000
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,17 @@ class Features:
     ``keys`` maps label columns to feature columns (none: one global series), ``values`` output columns to feature
     columns. ``created_time`` names the column that says when a row became known. ``max_age``, counted from event
     time with its edge included, holds for all outputs, or is a mapping from some of them to their own.
+    ``last_non_null`` names outputs that the newest known row with a value answers, whatever newer rows hold null.
     """
 
-    table: Stream
+    table: pa.Table | Pieces | Stream
     _: KW_ONLY
     keys: Mapping[str, str]
     event_time: str
     values: Mapping[str, str]
     created_time: str | None = None
     max_age: timedelta | Mapping[str, timedelta | None] | None = None
+    last_non_null: Collection[str] = ()
 
     def limit(self, column: str) -> timedelta | None:
         """Return the max_age of an output column."""
@@ -93,11 +101,15 @@ def join_proven(
     allow_exact: bool = True,
     as_known: bool = True,
     proof: Literal["sample", "full"] | None = "sample",
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> tuple[pa.Table, list[Proof]]:
     """Return what ``join`` returns, and for each feature table the proof made in the same pass.
 
     Labels that had a newer value not yet known are counted among 10,000 of them ("sample", the same rows for the
-    same number of labels) or among all ("full"); with None the proofs are empty and cost nothing.
+    same number of labels) or among all ("full"); with None the proofs are empty and cost nothing. Tables that can be
+    read in pieces are read on ``threads`` threads, by default one a processor; ``progress`` is told how far it is,
+    from any of them.
     """
     rules.check_request(labels, features)
     rules.check_outputs(labels.schema, features)
@@ -105,18 +117,29 @@ def join_proven(
     times, known = ticks(labels.column(label_time))
     rules.check_label_times(times, known, label_time)
     rules.check_countable(times, clock, features, label_time)
-    sources = []
-    for number, asked in enumerate(features):
-        whose = f"feature table {number} ('{next(iter(asked.values))}', …)"
-        schema, batches = opened(asked.table, whose)
-        rules.check_columns(labels.schema, schema, asked, label_time, whose)
-        sources.append((schema, batches, whose))
-    ready = Labels(labels, times, clock, np.argsort(times, kind="stable"))
+    sources = [_opened(labels.schema, asked, label_time, number) for number, asked in enumerate(features)]
+    ready, ruled = labels_of(labels, times, clock), Rules(allow_exact, as_known, proof)
+    counts = [source.count for source in sources]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    watch = Watch(progress, total, len(sources))
+    workers = _processors() if threads is None else threads
+    small = total is not None and total < WORTH_THREADS
     joined, proofs = labels, []
-    for asked, (schema, batches, whose) in zip(features, sources, strict=True):
-        ruled = Rules(allow_exact, as_known, proof)
-        columns, shown = answered(ready, asked, ruled, schema=schema, batches=batches, whose=whose)
-        proofs.append(shown)
-        for name, column in zip(asked.values, columns, strict=True):
-            joined = joined.append_column(pa.field(name, column.type), column)
+    with nullcontext() if workers < 2 or small else ThreadPoolExecutor(workers) as pool:  # noqa: PLR2004
+        for source in sources:
+            columns, shown = answered(ready, source, ruled, pool, watch)
+            proofs.append(shown)
+            for name in source.asked.values:
+                joined = joined.append_column(pa.field(name, columns[name].type), columns[name])
     return joined, proofs
+
+
+def _opened(labels: pa.Schema, asked: Features, label_time: str, number: int) -> Source:
+    whose = f"feature table {number} ('{next(iter(asked.values))}', …)"
+    schema, rows = opened(asked.table, whose)
+    rules.check_columns(labels, schema, asked, label_time, whose)
+    return Source(asked, schema, rows, whose)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

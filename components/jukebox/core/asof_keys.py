@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from jukebox.core.asof_times import Integers, Truths, combined, ordered
+from jukebox.core import kernel
+from jukebox.core.asof_numpy import NONE
+from jukebox.core.asof_times import Integers, combined, integers, known_of, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-UNKNOWN = -1
-_LONG = 64
+    from jukebox.core.asof_times import Mask
+
+Codes = NDArray[np.int32]
+
+_OFFSETS_END = 2**31 - 1
 _TEXT, _BYTES = ("string", "large_string", "string_view"), ("binary", "large_binary", "binary_view")
 
 
 class Keys(Protocol):
     """The distinct values of one label column."""
 
-    def codes(self, column: pa.ChunkedArray) -> Integers:
+    def codes(self, column: pa.ChunkedArray) -> Codes:
         """Return the code of each value in the column, -1 for null and for what no label has."""
+        ...
+
+    def meet(self, least: int | bytes, greatest: int | bytes) -> bool:
+        """Return whether a key may lie between the bounds."""
         ...
 
     def __len__(self) -> int:
@@ -50,26 +59,33 @@ def family(kind: pa.DataType) -> str | None:
     return name if arrow_compares or _is_number(kind) else None
 
 
-def keys_of(column: pa.ChunkedArray) -> Keys:
-    """Return the distinct keys of a label column."""
+def keys_of(column: pa.ChunkedArray) -> tuple[Keys, Codes]:
+    """Return the distinct keys of a label column, and the code of each label."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_null(kind):
-        return NoKeys()
-    plain = _decoded(column)
-    if not _is_number(kind):
-        # Unique values of a long column fit where all of them would overflow 32-bit offsets.
-        return OtherKeys(pc.unique(_without_views(plain)).drop_null())
-    numbers, known = _numbers(plain)
-    return NumberKeys(whole_keys(numbers[known]), unsigned=pa.types.is_uint64(kind))
+        return NoKeys(), np.full(len(column), NONE, np.int32)
+    if _is_number(kind):
+        numbers, known = _numbers(combined(_decoded(column)))
+        return whole_keys(numbers, known, unsigned=pa.types.is_uint64(kind))
+    plain = _without_views(_decoded(column))
+    if kernel.is_compiled() and family(kind) in {"text", "bytes"}:
+        return text_keys(plain)
+    # Unique values of a long column fit where all of them would overflow 32-bit offsets.
+    keys = OtherKeys(pc.unique(plain).drop_null())
+    return keys, keys.codes(plain)
 
 
 @dataclass(frozen=True)
 class NoKeys:
     """The keys of a column that holds nothing but nulls."""
 
-    def codes(self, column: pa.ChunkedArray) -> Integers:
+    def codes(self, column: pa.ChunkedArray) -> Codes:
         """Return -1 for every row."""
-        return np.full(len(column), UNKNOWN, np.int64)
+        return np.full(len(column), NONE, np.int32)
+
+    def meet(self, least: int | bytes, greatest: int | bytes) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
 
     def __len__(self) -> int:
         """Return 0."""
@@ -77,77 +93,147 @@ class NoKeys:
 
 
 @dataclass(frozen=True)
-class NumberKeys:
-    """Keys whose values are 64 bits or fewer: integers, times, bools, floats (-0.0 is 0.0, NaN is null)."""
+class WholeKeys:
+    """Keys whose values are 64 bits or fewer: integers, times, bools, floats (-0.0 is 0.0, NaN is null).
 
-    known: WholeKeys
+    ``near`` leads from value - ``least`` to code where the span of the values is small; ``table`` is the loops' own.
+    """
+
+    table: Any
+    count: int
     unsigned: bool
+    least: int
+    greatest: int
+    near: Codes | None
 
-    def codes(self, column: pa.ChunkedArray) -> Integers:
+    def codes(self, column: pa.ChunkedArray) -> Codes:
         """Return the code of each value."""
         return _through_dictionaries(self._code, column)
 
-    def _code(self, column: pa.ChunkedArray) -> Integers:
-        numbers, known = _numbers(column)
+    def _code(self, column: pa.ChunkedArray) -> Codes:
+        numbers, known = _numbers(combined(column))
         # The same 64 bits are one number signed and another unsigned.
         if self.unsigned != pa.types.is_uint64(column.type):
-            known = known & (numbers >= 0)
-        return np.where(known, self.known.codes(numbers), UNKNOWN)
+            known = numbers >= 0 if known is None else known & (numbers >= 0)
+        return self.find(numbers, known)
+
+    def meet(self, least: int | bytes, greatest: int | bytes) -> bool:
+        """Return whether a key may lie between the bounds."""
+        if isinstance(least, bytes) or isinstance(greatest, bytes) or self.unsigned:
+            return True
+        return least <= self.greatest and greatest >= self.least
+
+    def find(self, numbers: Integers, known: Mask) -> Codes:
+        """Return the code of each number that is known, -1 for the others."""
+        codes = np.empty(len(numbers), np.int32)
+        if self.count == 0:
+            codes[:] = NONE
+        elif self.near is not None:
+            kernel.loops.find_near(numbers, known, self.least, self.near, codes)
+        else:
+            kernel.loops.find_integers(numbers, known, self.table, codes)
+        return codes
 
     def __len__(self) -> int:
         """Return how many codes there are."""
-        return len(self.known.values)
+        return self.count
+
+
+def whole_keys(numbers: Integers, known: Mask, *, unsigned: bool = False) -> tuple[WholeKeys, Codes]:
+    """Return the distinct numbers that are known, ready to be looked up, and the code of each number."""
+    codes, first = np.empty(len(numbers), np.int32), np.empty(len(numbers), np.int64)
+    table, count = kernel.loops.index_integers(numbers, known, codes, first)
+    distinct = numbers[first[:count]]
+    least, greatest = (int(distinct.min()), int(distinct.max())) if count > 0 else (0, -1)
+    near = None
+    if count > 0 and greatest - least <= 8 * count + 65_536:
+        near = np.full(greatest - least + 1, NONE, np.int32)
+        near[distinct - least] = np.arange(count)
+    return WholeKeys(table, count, unsigned, least, greatest, near), codes
+
+
+@dataclass(frozen=True)
+class TextKeys:
+    """Texts or byte strings in a hash table of the compiled kernel, which compares their bytes."""
+
+    texts: pa.Array
+    first: Integers
+    table: Any
+    ends: tuple[bytes, bytes]
+
+    def meet(self, least: int | bytes, greatest: int | bytes) -> bool:
+        """Return whether a key may lie between the bounds."""
+        if isinstance(least, int) or isinstance(greatest, int):
+            return True
+        return len(self) > 0 and least <= self.ends[1] and greatest >= self.ends[0]
+
+    def codes(self, column: pa.ChunkedArray) -> Codes:
+        """Return the code of each value."""
+        return _through_dictionaries(self._code, column)
+
+    def _code(self, column: pa.ChunkedArray) -> Codes:
+        parts = [self._found(chunk) for chunk in _without_views(column).chunks]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int32), *parts])
+
+    def _found(self, array: pa.Array) -> Codes:
+        codes = np.full(len(array), NONE, np.int32)
+        if not pa.types.is_null(array.type) and len(self.first) > 0:
+            ours, theirs = _laid_out(array), _laid_out(self.texts)
+            kernel.loops.find_texts(*ours, known_of(array), self.table, *theirs, self.first, codes)
+        return codes
+
+    def __len__(self) -> int:
+        """Return how many codes there are."""
+        return len(self.first)
+
+
+def text_keys(column: pa.ChunkedArray) -> tuple[TextKeys, Codes]:
+    """Return the distinct texts of a label column, and the code of each label."""
+    if column.nbytes >= _OFFSETS_END and column.num_chunks > 1:
+        wide = pa.large_string() if family(column.type) == "text" else pa.large_binary()
+        column = column.cast(wide)
+    texts = combined(column)
+    codes, first = np.empty(len(texts), np.int32), np.empty(len(texts), np.int64)
+    table, count = kernel.loops.index_texts(*_laid_out(texts), known_of(texts), codes, first)
+    first = first[:count].copy()
+    least, greatest = pc.min_max(texts).values()
+    ends = (least.as_buffer().to_pybytes(), greatest.as_buffer().to_pybytes()) if count > 0 else (b"", b"")
+    return TextKeys(texts, first, table, ends), codes
+
+
+def _laid_out(array: pa.Array) -> tuple[NDArray[Any], bool, Any]:
+    _, offsets, data = array.buffers()
+    wide = str(array.type).startswith("large")
+    if offsets is None or len(array) == 0:
+        return np.zeros(1, np.int64 if wide else np.int32), wide, b""
+    places = np.frombuffer(offsets, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1]
+    return places, wide, b"" if data is None else data
 
 
 @dataclass(frozen=True)
 class OtherKeys:
-    """Keys that Arrow compares: text, byte strings, decimals."""
+    """Keys that Arrow compares: decimals and byte strings of one width; without the compiled kernel text as well."""
 
     known: pa.Array
 
-    def codes(self, column: pa.ChunkedArray) -> Integers:
+    def meet(self, least: int | bytes, greatest: int | bytes) -> bool:  # noqa: ARG002
+        """Return True: these values are not ordered here."""
+        return True
+
+    def codes(self, column: pa.ChunkedArray) -> Codes:
         """Return the code of each value."""
         return _through_dictionaries(self._code, column)
 
-    def _code(self, column: pa.ChunkedArray) -> Integers:
+    def _code(self, column: pa.ChunkedArray) -> Codes:
         if pa.types.is_null(column.type) or len(self.known) == 0:
-            return np.full(len(column), UNKNOWN, np.int64)
+            return np.full(len(column), NONE, np.int32)
         values = _without_views(column)
         found = combined(pc.index_in(values, value_set=self.known.cast(values.type)))
-        return np.asarray(found.fill_null(UNKNOWN).to_numpy(), dtype=np.int64)
+        return np.asarray(found.fill_null(NONE).to_numpy(), dtype=np.int32)
 
     def __len__(self) -> int:
         """Return how many codes there are."""
         return len(self.known)
-
-
-@dataclass(frozen=True)
-class WholeKeys:
-    """Distinct int64 values, ascending; ``table`` leads from value - least to code where the span is small."""
-
-    values: Integers
-    table: Integers | None
-
-    def codes(self, numbers: Integers) -> Integers:
-        """Return the position of each number among the values, -1 where it is not there."""
-        if len(self.values) == 0:
-            return np.full(len(numbers), UNKNOWN, np.int64)
-        if self.table is None:
-            found = pc.index_in(pa.array(numbers), value_set=pa.array(self.values))
-            return np.asarray(found.fill_null(UNKNOWN).to_numpy(), dtype=np.int64)
-        least, greatest = self.values[0], self.values[-1]
-        inside = (numbers >= least) & (numbers <= greatest)
-        return np.where(inside, self.table[np.where(inside, numbers, least) - least], UNKNOWN)
-
-
-def whole_keys(numbers: Integers) -> WholeKeys:
-    """Return the distinct numbers, ready to be looked up."""
-    values = np.unique(numbers)
-    if len(values) == 0 or int(values[-1]) - int(values[0]) > 8 * len(values) + 65_536:
-        return WholeKeys(values, None)
-    table = np.full(int(values[-1]) - int(values[0]) + 1, UNKNOWN, np.int64)
-    table[values - values[0]] = np.arange(len(values))
-    return WholeKeys(values, table)
 
 
 @dataclass(frozen=True)
@@ -157,34 +243,35 @@ class CompositeKeys:
     columns: tuple[Keys, ...]
     pairs: tuple[WholeKeys, ...]
 
-    def codes(self, columns: Sequence[pa.ChunkedArray], rows: int) -> Integers:
+    def codes(self, columns: Sequence[pa.ChunkedArray], rows: int) -> Codes:
         """Return the code of each row; all rows have code 0 where the key has no column."""
         if not self.columns:
-            return np.zeros(rows, np.int64)
-        parts = [keys.codes(column) for keys, column in zip(self.columns, columns, strict=True)]
-        steps = zip(parts[1:], self.columns[1:], self.pairs, strict=True)
-        return reduce(lambda left, step: step[2].codes(_pair(left, step[0], len(step[1]))), steps, parts[0])
+            return np.zeros(rows, np.int32)
+        codes = self.columns[0].codes(columns[0])
+        for keys, column, pairs in zip(self.columns[1:], columns[1:], self.pairs, strict=True):
+            codes = pairs.find(*_paired(codes, keys.codes(column), len(keys)))
+        return codes
 
     def __len__(self) -> int:
         """Return how many codes there are."""
         if not self.columns:
             return 1
-        return len(self.pairs[-1].values) if self.pairs else len(self.columns[0])
+        return len(self.pairs[-1]) if self.pairs else len(self.columns[0])
 
 
-def composite(columns: Sequence[Keys], codes: Sequence[Integers]) -> CompositeKeys:
-    """Return the keys of several label columns, from each column's keys and the labels' codes in it."""
-    pairs = []
-    left = codes[0] if codes else np.zeros(0, np.int64)
-    for keys, right in zip(columns[1:], codes[1:], strict=True):
-        both = _pair(left, right, len(keys))
-        pairs.append(whole_keys(both[both != UNKNOWN]))
-        left = pairs[-1].codes(both)
-    return CompositeKeys(tuple(columns), tuple(pairs))
+def composite(columns: Sequence[tuple[Keys, Codes]], rows: int) -> tuple[CompositeKeys, Codes]:
+    """Return the keys of several label columns and the code of each label, from each column's own."""
+    if not columns:
+        return CompositeKeys((), ()), np.zeros(rows, np.int32)
+    pairs, codes = [], columns[0][1]
+    for keys, right in columns[1:]:
+        both, codes = whole_keys(*_paired(codes, right, len(keys)))
+        pairs.append(both)
+    return CompositeKeys(tuple(keys for keys, _ in columns), tuple(pairs)), codes
 
 
-def _pair(left: Integers, right: Integers, width: int) -> Integers:
-    return np.where((left == UNKNOWN) | (right == UNKNOWN), UNKNOWN, left * width + right)
+def _paired(left: Codes, right: Codes, width: int) -> tuple[Integers, Mask]:
+    return left.astype(np.int64) * width + right, (left != NONE) & (right != NONE)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -194,33 +281,29 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(real or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
-def _numbers(column: pa.ChunkedArray) -> tuple[Integers, Truths]:
-    array = combined(column)
-    known = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+def _numbers(array: pa.Array) -> tuple[Integers, Mask]:
     if pa.types.is_null(array.type):
-        return np.zeros(len(array), np.int64), known
+        return np.zeros(len(array), np.int64), np.zeros(len(array), np.bool_)
+    known = known_of(array)
     if pa.types.is_floating(array.type):
         numbers = np.asarray(array.cast(pa.float64()).fill_null(0).to_numpy(zero_copy_only=False))
-        return ordered(numbers), known & ~np.isnan(numbers)
-    if pa.types.is_boolean(array.type):
-        array = array.cast(pa.uint8())
-    elif pa.types.is_temporal(array.type) or pa.types.is_uint64(array.type):
-        array = array.view(pa.int64() if array.type.bit_width == _LONG else pa.int32())
-    whole = array.cast(pa.int64())
-    return np.asarray((whole.fill_null(0) if whole.null_count > 0 else whole).to_numpy()), known
+        real = ~np.isnan(numbers)
+        return ordered(numbers), real if known is None else known & real
+    return integers(array), known
 
 
-def _through_dictionaries(code: Callable[[pa.ChunkedArray], Integers], column: pa.ChunkedArray) -> Integers:
+def _through_dictionaries(code: Callable[[pa.ChunkedArray], Codes], column: pa.ChunkedArray) -> Codes:
     if not pa.types.is_dictionary(column.type):
         return code(column)
     dictionaries = pa.chunked_array([chunk.dictionary for chunk in column.chunks], column.type.value_type)
     # The last entry stands for the null of an empty dictionary.
-    codes = np.append(code(dictionaries), UNKNOWN)
-    parts, start = [np.zeros(0, np.int64)], 0
+    codes = np.append(code(dictionaries), np.int32(NONE))
+    parts, start = [np.zeros(0, np.int32)], 0
     for chunk in column.chunks:
         places = np.asarray(chunk.indices.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
-        known = chunk.indices.is_valid().to_numpy(zero_copy_only=False)
-        parts.append(np.where(known, codes[start + places], UNKNOWN))
+        known = known_of(chunk.indices)
+        found = codes[start + places]
+        parts.append(found if known is None else np.where(known, found, np.int32(NONE)))
         start += len(chunk.dictionary)
     return np.concatenate(parts)
 

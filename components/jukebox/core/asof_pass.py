@@ -1,35 +1,28 @@
-"""One feature table's pass: its rows stream by the labels' slots, and its columns come out with their proof."""
+"""One feature table's pass: its rows race for the labels' slots, piece by piece or as they stream by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jukebox.core.asof_keys import UNKNOWN, CompositeKeys, Keys, composite, keys_of
-from jukebox.core.asof_proof import (
-    ColumnProof,
-    Hidden,
-    Proof,
-    column_proofs,
-    hidden_of,
-    look_at,
-    newer_unknown,
-)
+from jukebox.core import kernel
+from jukebox.core.asof_keys import CompositeKeys, Keys, composite, keys_of
+from jukebox.core.asof_numpy import NONE
+from jukebox.core.asof_proof import Examined, examined_of
 from jukebox.core.asof_rules import clock_of
-from jukebox.core.asof_slots import NONE, Slots, Winners, answers, find, reduce, slots_of, winners_of
-from jukebox.core.asof_stream import pieces
-from jukebox.core.asof_times import LOWEST, Age, Clock, ages, threshold, ticks, too_old
-from jukebox.core.asof_values import Store, column_of, keep
+from jukebox.core.asof_slots import POSITION, Slots, ascending, slots_of
+from jukebox.core.asof_times import LOWEST, Clock, combined, counted, known_of, threshold
+from jukebox.core.asof_values import Store, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pyarrow as pa
 
     from jukebox.core.asof import Features
-    from jukebox.core.asof_times import Integers, Truths
+    from jukebox.core.asof_keys import Codes
+    from jukebox.core.asof_times import Integers, Mask
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,44 @@ class Labels:
     times: Integers
     clock: Clock
     by_time: Integers
-    columns: dict[str, tuple[Keys, Integers]] = field(default_factory=dict)
+    columns: dict[str, tuple[Keys, Codes]] = field(default_factory=dict)
     orders: dict[tuple[str, ...], tuple[CompositeKeys, Slots]] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def __len__(self) -> int:
+        """Return how many labels there are."""
+        return len(self.times)
+
+    def ordered(self, names: tuple[str, ...]) -> tuple[CompositeKeys, Slots]:
+        """Return the keys in the columns ``names``, and the labels' slots by them."""
+        with self.lock:
+            if names not in self.orders:
+                for name in names:
+                    if name not in self.columns:
+                        self.columns[name] = keys_of(self.table.column(name))
+                keys, codes = composite([self.columns[name] for name in names], len(self))
+                self.orders[names] = keys, slots_of(codes, len(keys), self.times, self.by_time)
+            return self.orders[names]
+
+
+def labels_of(table: pa.Table, times: Integers, clock: Clock) -> Labels:
+    """Return the labels, ready for any number of tables."""
+    return Labels(table, times, clock, ascending(times))
+
+
+@dataclass(frozen=True)
+class Race:
+    """A competition for the slots: of all rows, or of those alone that hold a value in ``column``.
+
+    ``store`` holds the winners' values where their rows cannot be read again; ``hidden`` the winners among rows that
+    were not known yet, over the examined labels.
+    """
+
+    column: str | None
+    outputs: tuple[str, ...]
+    winners: Integers
+    hidden: Integers | None
+    store: Store | None
 
 
 @dataclass(frozen=True)
@@ -62,115 +91,118 @@ class Pass:
     rules: Rules
     keys: CompositeKeys
     slots: Slots
-    winners: Winners
-    store: Store
-    hidden: Hidden | None
+    races: tuple[Race, ...]
+    examined: Examined | None
     event_clock: Clock
     created_clock: Clock | None
+    lock: Lock = field(default_factory=Lock)
+
+    def columns(self) -> list[str]:
+        """Return the columns that rows race by: keys, times, and those that must hold a value."""
+        asked = self.asked
+        created = [] if asked.created_time is None else [asked.created_time]
+        needed = [race.column for race in self.races if race.column is not None]
+        return list(dict.fromkeys([*asked.keys.values(), asked.event_time, *created, *needed]))
 
 
-def answered(
-    labels: Labels, asked: Features, rules: Rules, *, schema: pa.Schema, batches: Iterable[Any], whose: str
-) -> tuple[list[pa.ChunkedArray], Proof]:
-    """Return the output columns of one feature table, in the order asked, and their proof."""
-    under_way = _begun(labels, asked, rules, schema, whose)
-    seen = 0
-    for piece in pieces(batches, asked.columns(), schema, whose):
-        _take_in(under_way, piece, seen)
-        seen += piece.num_rows
-    return _finished(under_way)
-
-
-def _begun(labels: Labels, asked: Features, rules: Rules, schema: pa.Schema, whose: str) -> Pass:
-    keys, slots = _slots(labels, tuple(asked.keys))
-    names = list(dict.fromkeys(asked.values.values()))
-    store = Store(names, [schema.field(name).type for name in names], np.full(len(slots.rows), NONE))
+def begun(labels: Labels, asked: Features, rules: Rules, schema: pa.Schema, whose: str, *, stores: bool) -> Pass:
+    """Return the pass of a feature table before its first row; with ``stores`` values are kept as rows win."""
+    keys, slots = labels.ordered(tuple(asked.keys))
     hides = rules.proof is not None and rules.as_known and asked.created_time is not None
-    hidden = hidden_of(slots, len(labels.times), full=rules.proof == "full") if hides else None
+    examined = examined_of(slots, len(labels), full=rules.proof == "full") if hides else None
+    races = []
+    for column, outputs in _races(asked).items():
+        names = list(dict.fromkeys(asked.values[output] for output in outputs))
+        types = [schema.field(name).type for name in names]
+        store = Store(names, types, np.full(len(slots), NONE)) if stores else None
+        hidden = None if examined is None else examined.slots.winners()
+        races.append(Race(column, tuple(outputs), slots.winners(), hidden, store))
     event_clock = clock_of(schema.field(asked.event_time), whose)
     created_clock = None if asked.created_time is None else clock_of(schema.field(asked.created_time), whose)
-    return Pass(labels, asked, rules, keys, slots, winners_of(slots), store, hidden, event_clock, created_clock)
+    return Pass(labels, asked, rules, keys, slots, tuple(races), examined, event_clock, created_clock)
 
 
-def _slots(labels: Labels, names: tuple[str, ...]) -> tuple[CompositeKeys, Slots]:
-    if names not in labels.orders:
-        for name in names:
-            if name not in labels.columns:
-                keys = keys_of(labels.table.column(name))
-                labels.columns[name] = keys, keys.codes(labels.table.column(name))
-        parts = [labels.columns[name] for name in names]
-        both = composite([keys for keys, _ in parts], [codes for _, codes in parts])
-        codes = both.codes([labels.table.column(name) for name in names], len(labels.times))
-        labels.orders[names] = both, slots_of(codes, len(both), labels.times, labels.by_time)
-    return labels.orders[names]
+def _races(asked: Features) -> dict[str | None, list[str]]:
+    races: dict[str | None, list[str]] = {}
+    for output, column in asked.values.items():
+        races.setdefault(column if output in asked.last_non_null else None, []).append(output)
+    return races
 
 
-def _take_in(under_way: Pass, piece: pa.Table, seen: int) -> None:
-    asked = under_way.asked
-    codes = under_way.keys.codes([piece.column(name) for name in asked.keys.values()], piece.num_rows)
-    event, dated = ticks(piece.column(asked.event_time))
-    rows = np.flatnonzero((codes != UNKNOWN) & dated)
-    codes, event = codes[rows], event[rows]
-    created, past, possible = _visible(under_way, piece, rows, codes, event)
-    slots = find(under_way.slots, codes, past)
-    competing = np.flatnonzero(possible & (slots != NONE))
-    won = competing[
-        reduce(under_way.winners, slots[competing], event[competing], created[competing], rows[competing] + seen)
-    ]
-    keep(under_way.store, piece, rows[won], slots[won])
+def take_in(under_way: Pass, rows: pa.Table, first: int) -> None:
+    """Let rows race whose first is at position ``first`` of the table; several threads may call at once."""
+    asked, slots = under_way.asked, under_way.slots
+    codes = under_way.keys.codes([rows.column(name) for name in asked.keys.values()], len(rows))
+    event, dated = counted(rows.column(asked.event_time))
+    seen = _visible(under_way, rows, event, dated)
+    masks = [None if race.column is None else known_of(combined(rows.column(race.column))) for race in under_way.races]
+    if under_way.examined is None or seen.since is None:
+        found = slots.find(codes, seen.at, seen.mask)
+    else:
+        found, passed = slots.find_and_passed(codes, seen.at, seen.mask, seen.since)
+        late = np.flatnonzero(passed if seen.past is None else passed & seen.past)
+        _examine(under_way, under_way.examined, Some(codes, seen.since, event, late), masks)
+    with under_way.lock:
+        for race, mask in zip(under_way.races, masks, strict=True):
+            kernel.loops.reduce(found, event, seen.created, None, first, mask, race.winners)
+            if race.store is not None:
+                _keep(race, race.store, rows, found, first)
 
 
-def _visible(
-    under_way: Pass, piece: pa.Table, rows: Integers, codes: Integers, event: Integers
-) -> tuple[Integers, Integers, Truths]:
-    """Return the rows' created times, the label time from which each is seen, and which are seen at all."""
+def _keep(race: Race, store: Store, rows: pa.Table, found: Codes, first: int) -> None:
+    held = race.winners[found, POSITION] if len(race.winners) else np.full(len(found), NONE)
+    won = np.flatnonzero((found != NONE) & (held == first + np.arange(len(found))))
+    keep(store, rows, won, found[won].astype(np.int64))
+
+
+class Seen(NamedTuple):
+    """When rows are seen: their created times, the label time from which on, and which are seen at all.
+
+    Where rows may be past before they are known, ``since`` is the label time from which on they are past, and
+    ``past`` says which ever are.
+    """
+
+    created: Integers | None
+    at: Integers
+    mask: Mask
+    since: Integers | None
+    past: Mask
+
+
+def _visible(under_way: Pass, rows: pa.Table, event: Integers, dated: Mask) -> Seen:
     asked, rules, theirs = under_way.asked, under_way.rules, under_way.labels.clock
-    past, possible = threshold(event, under_way.event_clock, theirs, exact=rules.allow_exact)
+    since, past = threshold(event, under_way.event_clock, theirs, exact=rules.allow_exact)
+    past = _both(past, dated)
     if asked.created_time is None or under_way.created_clock is None:
-        return np.full(len(rows), LOWEST), past, possible
-    created, dated = ticks(piece.column(asked.created_time))
-    created, dated = np.where(dated, created, LOWEST)[rows], dated[rows]
+        return Seen(None, since, past, None, None)
+    created, told = counted(rows.column(asked.created_time))
     if not rules.as_known:
-        return created, past, possible
+        return Seen(created if told is None else np.where(told, created, LOWEST), since, past, None, None)
     known, knowable = threshold(created, under_way.created_clock, theirs, exact=True)
-    knowable &= dated
-    if under_way.hidden is not None:
-        later = np.flatnonzero(possible & ~(knowable & (known <= past)))
-        look_at(under_way.hidden, codes[later], past[later], event[later])
-    return created, np.maximum(past, known), possible & knowable
+    return Seen(created, np.maximum(since, known), _both(past, _both(knowable, told)), since, past)
 
 
-def _finished(under_way: Pass) -> tuple[list[pa.ChunkedArray], Proof]:
-    labels, asked, slots = under_way.labels, under_way.asked, under_way.slots
-    late = under_way.rules.as_known and asked.created_time is not None
-    chosen = np.full(len(labels.times), NONE)
-    chosen[slots.rows] = answers(slots, under_way.winners, late=late)
-    known = np.flatnonzero(chosen != NONE)
-    event = under_way.winners.event[chosen[known]]
-    age = ages(labels.times[known], event, labels.clock, under_way.event_clock)
-    columns: dict[str, pa.ChunkedArray] = {}
-    proofs: dict[str, ColumnProof] = {}
-    for limit in dict.fromkeys(asked.limit(output) for output in asked.values):
-        young = np.ones(len(known), np.bool_) if limit is None else ~too_old(age, limit)
-        places = np.full(len(labels.times), NONE)
-        places[known[young]] = under_way.store.place[chosen[known[young]]]
-        outputs = [output for output in asked.values if asked.limit(output) == limit]
-        for output in outputs:
-            columns[output] = column_of(under_way.store, asked.values[output], places)
-        if under_way.rules.proof is not None:
-            used = Age(age.seconds[young], age.nanoseconds[young])
-            nulls = {output: columns[output].null_count for output in outputs}
-            proofs.update(column_proofs(nulls, labels=len(labels.times), known=len(known), age=used))
-    shown = tuple(proofs[output] for output in asked.values if output in proofs)
-    return [columns[output] for output in asked.values], _proof(under_way, shown, known, event)
+def _both(one: Mask, other: Mask) -> Mask:
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
 
 
-def _proof(under_way: Pass, columns: tuple[ColumnProof, ...], known: Integers, event: Integers) -> Proof:
-    if under_way.hidden is None:
-        return Proof(columns, examined=0, newer_unknown=0)
-    used, events = (
-        np.zeros(len(under_way.labels.times), np.bool_),
-        np.zeros(len(under_way.labels.times), np.int64),
-    )
-    used[known], events[known] = True, event
-    return Proof(columns, len(under_way.hidden.labels), newer_unknown(under_way.hidden, used, events))
+class Some(NamedTuple):
+    """Some rows of a piece: all rows' codes, since when each is past, their events, and the places of those meant."""
+
+    codes: Codes
+    since: Integers
+    event: Integers
+    rows: Integers
+
+
+def _examine(under_way: Pass, examined: Examined, some: Some, masks: list[Mask]) -> None:
+    """Let rows that were past before they were known race for the examined labels."""
+    event = some.event[some.rows]
+    found = examined.slots.find(some.codes[some.rows], some.since[some.rows], None)
+    with under_way.lock:
+        for race, mask in zip(under_way.races, masks, strict=True):
+            if race.hidden is not None:
+                part = None if mask is None else mask[some.rows]
+                kernel.loops.reduce(found, event, None, None, 0, part, race.hidden)

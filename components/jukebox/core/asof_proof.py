@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jukebox.core.asof_slots import NONE, Slots, Winners, among, answers, find, reduce, winners_of
-from jukebox.core.asof_times import LOWEST
+from jukebox.core.asof_numpy import NONE
+from jukebox.core.asof_slots import EVENT, Slots, among
 from jukebox.core.mixing import mix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jukebox.core.asof_times import Age, Integers, Truths
 
 SAMPLE = 10_000
 _GREATEST_MICROSECONDS = 2**63 - 1
+_MINUTE, _HOUR, _DAY = 60 * 10**6, 3_600 * 10**6, 86_400 * 10**6
+# The upper bounds of the histogram's bars in microseconds, each included.
+BOUNDS = (
+    0,
+    _MINUTE,
+    10 * _MINUTE,
+    _HOUR,
+    3 * _HOUR,
+    6 * _HOUR,
+    12 * _HOUR,
+    _DAY,
+    2 * _DAY,
+    7 * _DAY,
+    30 * _DAY,
+    90 * _DAY,
+    365 * _DAY,
+)
+_COUNTS = (
+    "labels",
+    "answered",
+    "null_values",
+    "unanswered_no_history",
+    "unanswered_too_old",
+    "examined",
+    "newer_unknown",
+)
+_STEP_BITS = 6
+_STEPS = 2**_STEP_BITS
+FINE = _STEPS * 60
 
 
 @dataclass(frozen=True)
@@ -27,6 +56,10 @@ class ColumnProof:
     ``labels`` is the sum of ``answered`` (a row was used; ``null_values`` of them hold null),
     ``unanswered_no_history`` (no row was known, or a key was null) and ``unanswered_too_old``. Ages are those of
     used rows, in whole microseconds rounded down, None where none was used; the median is the lower one.
+    ``age_histogram`` counts the used rows by age: pairs of an upper bound in microseconds, included (None: above all
+    of them), and the rows above the bound before; bars of no rows are left out. Of ``examined`` labels,
+    ``newer_unknown`` had a row of a later event, not after the label, that was not yet known; none are examined where
+    nothing can be hidden: no created time, or ``as_known`` turned off.
     """
 
     column: str
@@ -37,39 +70,46 @@ class ColumnProof:
     unanswered_too_old: int
     greatest_age_us: int | None
     median_age_us: int | None
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The proof for one feature table.
-
-    Of ``examined`` labels, ``newer_unknown`` had a row of a later event, not after the label, that was not yet
-    known; none are examined where nothing can be hidden: no created time, or ``as_known`` turned off.
-    """
-
-    columns: tuple[ColumnProof, ...]
+    age_histogram: tuple[tuple[int | None, int], ...]
     examined: int
     newer_unknown: int
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """The greatest event at or before each examined label among rows that are known only after their event."""
+class Proof:
+    """The proof for one feature table, column by column; ``fine`` counts each column's ages, for ``merged``."""
+
+    columns: tuple[ColumnProof, ...]
+    fine: Mapping[str, Integers] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Labels that are searched for rows which were not known yet, and their slots."""
 
     labels: Integers
     slots: Slots
-    newest: Winners
 
 
-def hidden_of(slots: Slots, labels: int, *, full: bool) -> Hidden:
-    """Return an examination of all labels, or of 10,000: the same rows for the same number of labels."""
+@dataclass(frozen=True)
+class Ages:
+    """How old the rows used are: greatest and median in microseconds, and the bars of the histogram."""
+
+    answered: int
+    greatest: int | None
+    median: int | None
+    histogram: tuple[tuple[int | None, int], ...]
+    fine: Integers
+
+
+def examined_of(slots: Slots, labels: int, *, full: bool) -> Examined:
+    """Return all labels, or 10,000 of them: the same rows for the same number of labels."""
     examined = np.arange(labels)
     if not full and labels > SAMPLE:
         examined = np.sort(np.argpartition(_scattered(labels), SAMPLE)[:SAMPLE])
     chosen = np.zeros(labels, np.bool_)
     chosen[examined] = True
-    some = among(slots, chosen)
-    return Hidden(examined, some, winners_of(some))
+    return Examined(examined, among(slots, chosen))
 
 
 def _scattered(count: int) -> Integers:
@@ -77,46 +117,68 @@ def _scattered(count: int) -> Integers:
     return mix(np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
 
 
-def look_at(hidden: Hidden, codes: Integers, seen_from: Integers, event: Integers) -> None:
-    """Add rows whose event is past at ``seen_from``, in the labels' time, and that are known only later."""
-    slots = find(hidden.slots, codes, seen_from)
-    rows = np.flatnonzero(slots != NONE)
-    none = np.full(len(rows), LOWEST)
-    reduce(hidden.newest, slots[rows], event[rows], none, rows)
-
-
-def newer_unknown(hidden: Hidden, used: Truths, event: Integers) -> int:
+def newer_unknown(examined: Examined, hidden: Integers, used: Truths, event: Integers) -> int:
     """Count the examined labels with a newer hidden row; ``event`` is the known row's where one is ``used``."""
-    best = answers(hidden.slots, hidden.newest, late=False)
+    best = examined.slots.answers(hidden)
     found = np.flatnonzero(best != NONE)
-    labels = hidden.slots.rows[found]
-    return int((~used[labels] | (hidden.newest.event[best[found]] > event[labels])).sum())
+    labels = examined.slots.rows[found]
+    return int((~used[labels] | (hidden[best[found], EVENT] > event[labels])).sum())
 
 
-def column_proofs(nulls: Mapping[str, int], *, labels: int, known: int, age: Age) -> dict[str, ColumnProof]:
-    """Return the proofs of columns with one max_age, from the nulls in each; ``age`` is that of used rows."""
-    answered = len(age.seconds)
-    greatest, median = _greatest_and_median(age)
-    return {
-        column: ColumnProof(
-            column=column,
-            labels=labels,
-            answered=answered,
-            null_values=count - (labels - answered),
-            unanswered_no_history=labels - known,
-            unanswered_too_old=known - answered,
-            greatest_age_us=greatest,
-            median_age_us=median,
-        )
-        for column, count in nulls.items()
-    }
-
-
-def _greatest_and_median(age: Age) -> tuple[int | None, int | None]:
+def ages_told(age: Age) -> Ages:
+    """Return what is told of the ages of used rows."""
     if len(age.seconds) == 0:
-        return None, None
+        return Ages(0, None, None, (), np.zeros(FINE, np.int64))
     # Ages of more than 292,000 years are told as that.
     seconds = np.minimum(age.seconds, _GREATEST_MICROSECONDS // 10**6 - 1).astype(np.int64)
     micro = seconds * 10**6 + age.nanoseconds // 1_000
     middle = (len(micro) - 1) // 2
-    return int(micro.max()), int(np.partition(micro, middle)[middle])
+    counts = np.bincount(np.searchsorted(BOUNDS, micro), minlength=len(BOUNDS) + 1)
+    fine = np.bincount(_fine(micro), minlength=FINE)
+    return Ages(len(micro), int(micro.max()), int(np.partition(micro, middle)[middle]), _bars(counts.tolist()), fine)
+
+
+def _bars(counts: Sequence[int]) -> tuple[tuple[int | None, int], ...]:
+    return tuple((bound, count) for bound, count in zip([*BOUNDS, None], counts, strict=True) if count > 0)
+
+
+def _fine(micro: Integers) -> Integers:
+    # 64 steps to each doubling.
+    doublings = np.maximum(np.frexp(micro.astype(np.float64))[1].astype(np.int64) - 1 - _STEP_BITS, 0)
+    places: Integers = doublings * _STEPS + (micro >> doublings)
+    return places
+
+
+def _coarse(place: int) -> int:
+    doublings = max(place // _STEPS - 1, 0)
+    return int((place - doublings * _STEPS) << doublings)
+
+
+def merged(one: Sequence[Proof], other: Sequence[Proof]) -> list[Proof]:
+    """Return the proofs of two shards of labels together, table by table.
+
+    Counts add up, and the greatest age is the greater; the median is told to within a sixty-fourth.
+    """
+    return [_merged(left, right) for left, right in zip(one, other, strict=True)]
+
+
+def _merged(one: Proof, other: Proof) -> Proof:
+    fine = {name: counts + other.fine[name] for name, counts in one.fine.items()}
+    pairs = zip(one.columns, other.columns, strict=True)
+    return Proof(tuple(_added(left, right, fine[left.column]) for left, right in pairs), fine)
+
+
+def _added(one: ColumnProof, other: ColumnProof, fine: Integers) -> ColumnProof:
+    if one.answered == 0 or other.answered == 0:
+        told = other if one.answered == 0 else one
+        greatest, median = told.greatest_age_us, told.median_age_us
+    else:
+        greatest = max(one.greatest_age_us or 0, other.greatest_age_us or 0)
+        middle = (one.answered + other.answered - 1) // 2
+        median = _coarse(int(np.searchsorted(np.cumsum(fine), middle, side="right")))
+    bars = dict(one.age_histogram)
+    for bound, count in other.age_histogram:
+        bars[bound] = bars.get(bound, 0) + count
+    counts = {name: getattr(one, name) + getattr(other, name) for name in _COUNTS}
+    histogram = _bars([bars.get(bound, 0) for bound in [*BOUNDS, None]])
+    return ColumnProof(one.column, greatest_age_us=greatest, median_age_us=median, age_histogram=histogram, **counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -43,9 +43,16 @@ def _check_names(asked: Features, whose: str) -> None:
                 raise InvalidType(f"{parameter} of {whose} maps {pair[0]!r} to {pair[1]!r}; both must be column names")
     if len(asked.values) == 0:
         raise InvalidValue(f"{whose} is asked for no feature; it needs at least one in values")
-    if isinstance(asked.max_age, Mapping):
-        for column in asked.max_age.keys() - asked.values.keys():
-            raise MissingColumn(f"max_age of {whose} names '{column}'; its values are {_listed(asked.values)}")
+    if not isinstance(asked.last_non_null, Collection):
+        raise InvalidType(f"last_non_null of {whose} is {asked.last_non_null!r}; it must be a list of output columns")
+    outputs = {
+        "max_age": asked.max_age if isinstance(asked.max_age, Mapping) else (),
+        "last_non_null": asked.last_non_null,
+    }
+    for parameter, columns in outputs.items():
+        for column in [columns] if isinstance(columns, str) else columns:
+            if column not in asked.values:
+                raise MissingColumn(f"{parameter} of {whose} names '{column}'; its values are {_listed(asked.values)}")
     for column in asked.values:
         _check_limit(asked.limit(column), column)
 

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jukebox.core.asof_times import as_arrow
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,7 +47,7 @@ def keep(store: Store, piece: pa.Table, rows: Integers, slots: Integers) -> None
 
 def _compact(store: Store, live: Integers) -> None:
     for name, kind in zip(store.names, store.types, strict=True):
-        store.chunks[name] = _gathered(store.chunks[name], store.place[live], stored(kind))
+        store.chunks[name] = gathered(store.chunks[name], store.place[live], stored(kind))
     store.place[live] = np.arange(len(live))
     store.rows = len(live)
 
@@ -53,8 +55,8 @@ def _compact(store: Store, live: Integers) -> None:
 def column_of(store: Store, name: str, places: Integers) -> pa.ChunkedArray:
     """Return a column of the source's own type with the values at ``places``, null at -1."""
     kind = store.types[list(store.names).index(name)]
-    parts = _gathered(store.chunks.get(name, []), places, stored(kind))
-    return pa.chunked_array([piece for part in parts for piece in _restored(part, kind)], kind)
+    parts = gathered(store.chunks.get(name, []), places, stored(kind))
+    return pa.chunked_array([piece for part in parts for piece in restored(part, kind)], kind)
 
 
 def stored(kind: pa.DataType) -> pa.DataType:
@@ -72,17 +74,18 @@ def _picked(column: pa.ChunkedArray, rows: Integers) -> list[pa.Array]:
     for chunk in column.chunks:
         low, high = np.searchsorted(rows, [start, start + len(chunk)])
         if low < high:
-            parts.append(_kept(chunk, pa.array(rows[low:high] - start)))
+            parts.append(kept(chunk, pa.array(rows[low:high] - start)))
         start += len(chunk)
     return parts
 
 
-def _kept(array: pa.Array, places: pa.Array) -> pa.Array:
+def kept(array: pa.Array, places: pa.Array) -> pa.Array:
+    """Return the values at places as they are stored: decoded, and free of extension types."""
     if isinstance(array, pa.ExtensionArray):
-        return _kept(array.storage, places)
+        return kept(array.storage, places)
     if pa.types.is_dictionary(array.type):
         taken = array.take(places).dictionary_decode()
-        return taken if stored(array.type) == taken.type else _kept(taken, pa.array(np.arange(len(taken))))
+        return taken if stored(array.type) == taken.type else kept(taken, pa.array(np.arange(len(taken))))
     return _taken(array.view(pa.binary(16)) if stored(array.type) != array.type else array, places)
 
 
@@ -95,7 +98,8 @@ def _taken(array: pa.Array, places: pa.Array) -> pa.Array:
         return pa.array([None if place is None else values[place] for place in places.to_pylist()], array.type)
 
 
-def _gathered(chunks: Sequence[pa.Array], places: Integers, kind: pa.DataType) -> list[pa.Array]:
+def gathered(chunks: Sequence[pa.Array], places: Integers, kind: pa.DataType) -> list[pa.Array]:
+    """Return stored values at places of all chunks together, null at -1, in as many arrays as offsets need."""
     if not chunks or (places < 0).all():
         return [pa.nulls(len(places), kind)]
     step = _OFFSETS_END // max(1, *(_widest(chunk) for chunk in chunks))
@@ -104,7 +108,7 @@ def _gathered(chunks: Sequence[pa.Array], places: Integers, kind: pa.DataType) -
         whole = pa.concat_arrays(chunks) if len(chunks) > 1 else chunks[0]
     except pa.ArrowInvalid:  # offsets of 32 bits overflow
         return [_across(chunks, part) for part in ranges]
-    return [_taken(whole, pa.array(part, mask=part < 0)) for part in ranges]
+    return [_taken(whole, as_arrow(part, part >= 0)) for part in ranges]
 
 
 def _across(chunks: Sequence[pa.Array], places: Integers) -> pa.Array:
@@ -134,18 +138,19 @@ def _widest(array: pa.Array) -> int:
     return 0
 
 
-def _restored(array: pa.Array, kind: pa.DataType) -> list[pa.Array]:
+def restored(array: pa.Array, kind: pa.DataType) -> list[pa.Array]:
+    """Return stored values as arrays of their own type."""
     if isinstance(kind, pa.BaseExtensionType):
-        return [pa.ExtensionArray.from_storage(kind, part) for part in _restored(array, kind.storage_type)]
+        return [pa.ExtensionArray.from_storage(kind, part) for part in restored(array, kind.storage_type)]
     if not pa.types.is_dictionary(kind):
         return [array if array.type == kind else array.view(kind)]
     codes, values = _distinct(array)
     if len(values) <= 2 ** (kind.index_type.bit_width - pa.types.is_signed_integer(kind.index_type)):
-        dictionary = pa.concat_arrays(_restored(values, kind.value_type))
+        dictionary = pa.concat_arrays(restored(values, kind.value_type))
         return [pa.DictionaryArray.from_arrays(codes.cast(kind.index_type), dictionary, ordered=kind.ordered)]
     # Small indices reach as many values only in several chunks.
     half = len(array) // 2
-    return _restored(array[:half], kind) + _restored(array[half:], kind)
+    return restored(array[:half], kind) + restored(array[half:], kind)
 
 
 def _distinct(array: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jukebox.errors import InvalidValue, NoPartition, NotRegistered, UnknownFeature
 from jukebox.features import FeatureName
+from jukebox.stores import place
 from jukebox.tables import Manifest, partition_folder
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def partitions_of(
     registry knows is not whole.
     """
     found: dict[date, Partition | None] = {}
-    given = None if tables is None else {str(Path(table).absolute()) for table in tables}
+    given = None if tables is None else {place(table) for table in tables}
     for source in registry.offline_sources(feature.versioned):
         if given is None or source.uri in given:
             for day in source.dates:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 from jukebox.errors import InvalidValue
 
@@ -21,6 +22,19 @@ def dates_between(*, on: str | None, start: str | None, end: str | None) -> tupl
         return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
     given = [name for name, text in (("date", on), ("from", start), ("to", end)) if text is not None]
     raise InvalidValue(f"a load takes either a date or a range from … to …, not {' and '.join(given) or 'neither'}")
+
+
+def end_of(day: date, zone: str, after: timedelta = timedelta(0)) -> datetime:
+    """Return the midnight that ends ``day`` in ``zone``, and so much ``after`` it, as an instant in UTC.
+
+    Where clocks show that midnight twice it is the first of them, and where they skip it the moment of the change.
+    Raises InvalidValue for an instant after the year 9999.
+    """
+    try:
+        midnight = datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(zone))
+        return midnight.astimezone(timezone.utc) + after
+    except OverflowError as exc:
+        raise InvalidValue(f"the end of {day}, and {after} after it, is beyond the year 9999") from exc
 
 
 def _day(text: str) -> date:

@@ -1,79 +1,138 @@
-"""A consumer's request: which features, as which output columns, with which limit of age."""
+"""A consumer's request: which features, as which output columns, with which limit of age, in which role."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidType, InvalidValue, NameClash
 from jukebox.features import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import timedelta
 
+    from jukebox.features import FeatureName
     from jukebox.stores import RegisteredFeature
 
 Request = Mapping[str, Any]
+_FIELDS = ("column", "max_age", "last_non_null", "keys")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One output column of a request, as it was written: its feature's name, and what is asked of it.
+
+    ``keys`` maps label columns to key columns for this column alone: the role in which the feature is asked for,
+    such as the airport of destination.
+    """
+
+    name: str
+    column: str
+    max_age: str | None = None
+    last_non_null: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One feature of a request: the registered version, its output column and the limit of age that holds for it."""
+    """One output column of a training set: the version of the feature it holds, and the rules for it alone."""
 
-    registered: RegisteredFeature
+    name: FeatureName
+    version: int
+    data_type: str
     column: str
-    max_age: timedelta | None
+    max_age: timedelta | None = None
+    last_non_null: bool = False
+
+    @property
+    def versioned(self) -> str:
+        """The name with its version, ``/entity/…/name/temp@1``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def source_column(self) -> str:
+        """The column of the feature table that holds it."""
+        return self.name.name
 
 
-def normalized(request: Request | Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the request with one form for each feature: ``{name: {"column": …, "max_age": …}}``.
+def normalized(request: Request | Sequence[str]) -> list[Entry]:
+    """Return the request column by column, in its order.
 
-    A list of names asks for each under the last part of its name. Raises InvalidValue where nothing is asked or
-    a feature's entry has a field that is not known, InvalidType for an entry of another type, and NameClash where
-    one output column would hold two features.
+    A name is given an output column, a mapping with ``column``, ``max_age``, ``last_non_null`` and ``keys``, or a list
+    of these where the feature is asked for in several roles; without a column it is the last part of the name, as
+    for a list of names. Raises InvalidValue where nothing is asked or a field is not known, InvalidType for a
+    value of another type, and NameClash where one output column would hold two features.
     """
     if isinstance(request, str):
         raise InvalidType(f"the request is the text '{request}'; it is a list of names, or a mapping from them")
     items = request.items() if isinstance(request, Mapping) else ((name, None) for name in request)
-    asked = {name: _entry(name, value) for name, value in items}
-    if not asked:
+    entries = [_entry(name, value) for name, values in items for value in _listed(name, values)]
+    if not entries:
         raise InvalidValue("the request asks for no feature")
     columns: dict[str, str] = {}
-    for name, entry in asked.items():
-        if entry["column"] in columns:
-            raise NameClash(f"'{name}' and '{columns[entry['column']]}' would both be the column '{entry['column']}'")
-        columns[entry["column"]] = name
-    return asked
+    for entry in entries:
+        if entry.column in columns:
+            raise NameClash(f"'{entry.name}' and '{columns[entry.column]}' would both be the column '{entry.column}'")
+        columns[entry.column] = entry.name
+    return entries
 
 
-def _entry(name: str, value: object) -> dict[str, Any]:
+def _listed(name: object, values: object) -> Sequence[object]:
     if not isinstance(name, str):
         raise InvalidType(f"the request asks for {name!r}; it asks for features by name")
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        return [values]
+    if not values:
+        raise InvalidValue(f"the request for '{name}' is an empty list; it has one entry for each role")
+    return values
+
+
+def _entry(name: str, value: object) -> Entry:
     if value is None or isinstance(value, str):
         value = {"column": value}
     if not isinstance(value, Mapping):
-        raise InvalidType(f"the request for '{name}' is {value!r}; it is an output column or a mapping")
-    unknown = set(value) - {"column", "max_age"}
+        raise InvalidType(
+            f"the request for '{name}' is {value!r}; it is an output column, a mapping, or a list of them"
+        )
+    unknown = [each for each in value if each not in _FIELDS]
     if unknown:
-        raise InvalidValue(f"the request for '{name}' has '{min(unknown)}'; it may have column and max_age")
+        raise InvalidValue(f"the request for '{name}' has '{unknown[0]}'; it may have {', '.join(_FIELDS)}")
     column = value.get("column")
     if column is None:
         column = name.partition("@")[0].rsplit("/", 1)[-1]
     if not isinstance(column, str) or not column:
         raise InvalidType(f"the request for '{name}' has the column {column!r}; it is a text of one or more letters")
-    return {"column": column, "max_age": value.get("max_age")}
+    return Entry(name, column, value.get("max_age"), _truth(name, value.get("last_non_null")), _keys(name, value))
 
 
-def asked(request: Mapping[str, Mapping[str, Any]], features: Sequence[RegisteredFeature]) -> list[Asked]:
-    """Return the normalized ``request`` with its ``features``, in order.
+def _truth(name: str, value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return value is True
+    raise InvalidType(f"the request for '{name}' has last_non_null {value!r}; it is true or false")
+
+
+def _keys(name: str, value: Mapping[str, Any]) -> Mapping[str, str]:
+    keys = value.get("keys")
+    if keys is None:
+        return {}
+    if not isinstance(keys, Mapping) or not all(isinstance(part, str) for pair in keys.items() for part in pair):
+        raise InvalidType(f"the request for '{name}' has the keys {keys!r}; they map label columns to key columns")
+    return keys
+
+
+def asked(entries: Sequence[Entry], features: Sequence[RegisteredFeature]) -> list[Asked]:
+    """Return the ``entries`` with their registered ``features``, in order.
 
     A request may shorten the registered limit of age; raises InvalidValue where it would lengthen it, and where
     a static feature has one: its rows are true at all times.
     """
-    pairs = zip(request.items(), features, strict=True)
-    return [Asked(f, entry["column"], _limit(name, entry["max_age"], f)) for (name, entry), f in pairs]
+    return [_asked(entry, of) for entry, of in zip(entries, features, strict=True)]
+
+
+def _asked(entry: Entry, of: RegisteredFeature) -> Asked:
+    limit = _limit(entry.name, entry.max_age, of)
+    return Asked(of.name, of.version, of.feature.data_type, entry.column, limit, entry.last_non_null)
 
 
 def _limit(name: str, text: str | None, feature: RegisteredFeature) -> timedelta | None:

@@ -6,7 +6,7 @@ import glob
 import re
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,19 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jukebox import formats
+from jukebox.engine.dates import end_of
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash, NoPartition
+from jukebox.features import parse_duration
 from jukebox.features.data_types import arrow_type
+from jukebox.features.definitions import CREATED_TIME
 from jukebox.formats.embeddings import tight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from jukebox.errors import JukeboxError
     from jukebox.features import Endpoint
     from jukebox.stores import RegisteredFeature
 
-STATIC_TIME = "event_time"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UTC = pa.timestamp("us", "UTC")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -50,7 +53,7 @@ class Delivery:
     root: str
 
     def __post_init__(self) -> None:
-        taken = set(self.endpoint.entity_keys) | {self.event_time, self.endpoint.created_time}
+        taken = set(self.endpoint.entity_keys) | {self.event_time, self.created_time}
         for feature in self.features:
             if feature.name.name in taken:
                 raise NameClash(f"two columns of '{self.endpoint.name}' would be called '{feature.name.name}'")
@@ -64,7 +67,12 @@ class Delivery:
     @property
     def event_time(self) -> str:
         """The name of the event time in the feature table."""
-        return self.endpoint.event_time or STATIC_TIME
+        return self.endpoint.table_event_time
+
+    @property
+    def created_time(self) -> str | None:
+        """The name of the created time in the feature table, None where there is none."""
+        return self.endpoint.table_created_time
 
     def path(self, day: date | None = None) -> Path:
         """Return where the data of ``day`` lie, or all of it when the endpoint is not dated."""
@@ -99,7 +107,7 @@ class Delivery:
     def parts(self, days: Sequence[date]) -> Iterator[Part]:
         """Yield the rows of each of ``days``; a static endpoint that is not dated gives all to the last day."""
         if self.dated:
-            yield from (Part(day, self.path(day), self.read(self.path(day))) for day in days)
+            yield from (Part(day, self.path(day), self.read(self.path(day), day)) for day in days)
         elif self.endpoint.static:
             yield Part(days[-1], self.path(), self.read(self.path()))
         else:
@@ -116,8 +124,10 @@ class Delivery:
             late = pc.greater_equal(times, pa.scalar(first, kind))
             yield batch.filter(pc.and_(late, pc.less(times, pa.scalar(after, kind))))
 
-    def read(self, path: Path) -> Iterator[pa.RecordBatch]:
+    def read(self, path: Path, day: date | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows at ``path`` in the columns of the feature table: keys, event and created time, features.
+
+        ``day`` is the date of a dated endpoint: the times of a snapshot, and a delivery's, follow from it.
 
         Raises MissingColumn, InvalidType and InvalidValue with the names of the endpoint and the column, and
         CorruptData with that of the file.
@@ -126,6 +136,7 @@ class Delivery:
         options = formats.Options(null_values=self.endpoint.null_values, types=self._types(reader, path))
         names = list(dict.fromkeys(self._source_columns()))
         batches, lacking, rows = reader.read(path, columns=names, options=options), set(self._needed()), 0
+        written = self._written_times(day)
         while True:
             try:
                 batch = next(batches, None)
@@ -135,7 +146,7 @@ class Delivery:
                 break
             rows += batch.num_rows
             lacking = {name for name in lacking if batch.column(name).null_count == batch.num_rows}
-            yield self._shaped(batch)
+            yield self._shaped(batch, written)
         if self._is_records and rows and lacking:
             raise self._without([name for name in self._needed() if name in lacking], path, reader.schema(path).names)
 
@@ -188,13 +199,23 @@ class Delivery:
             types[key.column] = pa.int64() if key.identifier == "int64" else pa.string()
         return {name: kind for name, kind in types.items() if kind is not None}
 
-    def _shaped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _written_times(self, day: date | None) -> dict[str, datetime]:
+        """Return the times that no column of the source holds, by their column of the feature table."""
+        endpoint = self.endpoint
+        if endpoint.static:
+            return {self.event_time: _EPOCH}
+        if endpoint.delivery_time is None or day is None:
+            return {}
+        zone, after = endpoint.time_zone or "UTC", parse_duration(endpoint.delivery_time)
+        ended = {} if endpoint.event_time is not None else {self.event_time: end_of(day, zone)}
+        return {**ended, CREATED_TIME: end_of(day, zone, after)}
+
+    def _shaped(self, batch: pa.RecordBatch, written: Mapping[str, datetime]) -> pa.RecordBatch:
         columns = {key: _plain_key(batch.column(key)) for key in self.endpoint.entity_keys}
         for name in (self.endpoint.event_time, self.endpoint.created_time):
             if name is not None:
                 columns[name] = self._time(name, batch.column(name))
-        if self.endpoint.event_time is None:
-            columns[STATIC_TIME] = pa.repeat(pa.scalar(0, _UTC), batch.num_rows)
+        columns |= {name: pa.repeat(pa.scalar(moment, _UTC), batch.num_rows) for name, moment in written.items()}
         for feature in self.features:
             columns[feature.name.name] = self._typed(feature, batch.column(feature.feature.column))
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,82 +11,88 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jukebox.core.asof import Features, join_proven
+from jukebox.core.fingerprints import fingerprint_of
 from jukebox.core.splits import EVAL, TRAIN
 from jukebox.engine.feature_tables import read_partitions
+from jukebox.engine.labels import label_schema, read_labels
 from jukebox.errors import MissingColumn, NameClash, StorageError, reason
 from jukebox.features import format_duration
 from jukebox.features.data_types import arrow_type
 from jukebox.formats import parquet, tfexample, tfrecord
-from jukebox.tables import MANIFEST
+from jukebox.tables import MANIFEST, Manifest, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
 
-    from jukebox.core.asof import Proof
-    from jukebox.engine.catalog import Partition
+    from jukebox.core.asof import Progress, Proof
+    from jukebox.engine.plans import Plan, PlannedTable
     from jukebox.engine.requests import Asked
-    from jukebox.tables import Manifest
 
 WHOLE = "training_set.parquet"
 SHARD_ROWS = 65_536
+RULES = ("label_time", "allow_exact", "as_known", "proof")
 
 
-Group = tuple["Sequence[Partition]", "Sequence[Asked]"]
-"""The partitions of one feature table, and what is asked of it."""
+def make_training_set(plan: Plan, out: str, *, progress: Callable[[Progress], None] | None = None) -> Manifest:
+    """Leave at ``out`` the training set that ``plan`` describes, every label once and in order; return its manifest.
+
+    What is wrong with the plan is found before anything is written, and the manifest comes last. Raises
+    MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData and StorageError.
+    """
+    schema = label_schema(plan.labels, plan.label_time, plan.label_keys)
+    _require(plan, schema)
+    split = plan.split.over(schema.names)
+    split.require(schema)
+    labels = pa.Table.from_batches(read_labels(plan.labels, schema), schema)
+    table, proven = joined(labels, plan, progress=progress)
+    rows = write_training_set(out, table, split.train_mask(labels, plan.label_time))
+    source = Source(plan.labels, fingerprint_of(labels, schema))
+    return described(replace(plan, split=split), table, source, proven, rows).write(out)
+
+
+def _require(plan: Plan, schema: pa.Schema) -> None:
+    for member in plan.members:
+        if member.column in schema.names:
+            raise NameClash(
+                f"the output column '{member.column}' is in the labels already; ask for it under another name"
+            )
+    if plan.label_time not in schema.names:
+        raise MissingColumn(f"column '{plan.label_time}' is not in the labels; they have {', '.join(schema.names)}")
 
 
 def joined(
-    labels: pa.Table, groups: Sequence[Group], rules: Mapping[str, Any]
+    labels: pa.Table, plan: Plan, *, progress: Callable[[Progress], None] | None = None
 ) -> tuple[pa.Table, dict[str, dict[str, Any]]]:
-    """Return the labels with the asked columns, table by table, and what is proven of each column.
+    """Return the labels with the plan's columns in its order, and what is proven of each column.
 
-    ``rules`` holds ``label_time``, ``keys`` (label column to key column), ``allow_exact``, ``as_known`` and ``proof``.
-    Raises MissingColumn, NameClash where two label columns are mapped to one key, and what ``jukebox.core.asof``
-    raises.
+    Raises what ``jukebox.core.asof`` raises.
     """
-    time = rules["label_time"]
-    if time not in labels.column_names:
-        raise MissingColumn(f"column '{time}' is not in the labels; they have {', '.join(labels.column_names)}")
-    names = _label_columns(rules["keys"], {key for parts, _ in groups for key in parts[0].manifest.keys})
-    features = [_features(labels, parts, members, names, time) for parts, members in groups]
-    chosen = {name: rules[name] for name in ("allow_exact", "as_known", "proof")}
-    table, proofs = join_proven(labels, features, label_time=time, **chosen)
-    statics = [parts[0].manifest.details["static"] for parts, _ in groups]
-    return table, dict(chain.from_iterable(map(_proven, proofs, statics)))
+    features = [features_of(table, labels, plan.label_time) for table in plan.tables]
+    rules: dict[str, Any] = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
+    table, proofs = join_proven(labels, features, label_time=plan.label_time, **rules, progress=progress)
+    statics = [each.static for each in plan.tables]
+    columns = [*labels.column_names, *(member.column for member in plan.members)]
+    return table.select(columns), dict(chain.from_iterable(map(_proven, proofs, statics)))
 
 
-def _label_columns(renamed: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for label, key in renamed.items():
-        if key not in keys:
-            there = ", ".join(sorted(keys)) or "none"
-            raise MissingColumn(f"'{label}' is mapped to '{key}', no key of the asked features; their keys are {there}")
-        if key in names:
-            raise NameClash(f"'{names[key]}' and '{label}' are both mapped to the key '{key}'; a join takes one")
-        names[key] = label
-    return names
-
-
-def _features(
-    labels: pa.Table, parts: Sequence[Partition], members: Sequence[Asked], names: Mapping[str, str], label_time: str
-) -> Features:
-    about = parts[0].manifest
-    event_time = str(about.event_time)
-    values = {member.column: member.registered.name.name for member in members}
-    times = [event_time] if about.created_time is None else [event_time, about.created_time]
-    columns = [*about.keys, *times, *values.values()]
-    keys = {names.get(key, key): key for key in about.keys}
+def features_of(table: PlannedTable, labels: pa.Table, label_time: str) -> Features:
+    """Return what the join takes of a planned table: its rows, and what is asked of them."""
     rows: Iterator[pa.RecordBatch] | pa.Table
-    rows = read_partitions(parts, list(dict.fromkeys(columns)))
-    if not any(part.manifest.rows for part in parts):
-        rows = _no_rows(labels, keys, label_time, about, members)
-    elif about.details["static"]:
-        rows = _always(rows, event_time, labels[label_time])
-    limits = {member.column: member.max_age for member in members}
+    rows = read_partitions(table.partitions, table.columns)
+    if not table.rows:
+        rows = _no_rows(table, labels.schema, label_time)
+    elif table.static:
+        rows = _always(rows, table.event_time, labels[label_time])
     return Features(
-        rows, keys=keys, event_time=event_time, values=values, created_time=about.created_time, max_age=limits
+        rows,
+        keys=table.keys,
+        event_time=table.event_time,
+        values={member.column: member.source_column for member in table.members},
+        created_time=table.about.created_time,
+        max_age={member.column: member.max_age for member in table.members},
+        last_non_null=tuple(member.column for member in table.members if member.last_non_null),
     )
 
 
@@ -103,24 +109,21 @@ def _always(rows: Iterator[pa.RecordBatch], name: str, times: pa.ChunkedArray) -
         yield pa.RecordBatch.from_arrays(columns, schema=batch.schema.set(at, pa.field(name, kind)))
 
 
-def _no_rows(
-    labels: pa.Table, keys: Mapping[str, str], label_time: str, about: Manifest, members: Sequence[Asked]
-) -> pa.Table:
-    time = labels.schema.field(label_time).type
-    fields = [(key, labels.schema.field(label).type) for label, key in keys.items() if label in labels.column_names]
-    fields += [(name, time) for name in (about.event_time, about.created_time) if name is not None]
-    declared = [(member.registered.name.name, member.registered.feature.data_type) for member in members]
-    kinds = {name: arrow_type(kind) for name, kind in declared}
+def _no_rows(table: PlannedTable, labels: pa.Schema, label_time: str) -> pa.Table:
+    time = labels.field(label_time).type
+    fields = [(key, labels.field(label).type) for label, key in table.keys.items() if label in labels.names]
+    fields += [(name, time) for name in (table.event_time, table.about.created_time) if name is not None]
+    kinds = {member.source_column: arrow_type(member.data_type) for member in table.members}
     fields += [(name, pa.null() if kind is None else kind) for name, kind in kinds.items()]
     return pa.schema(fields).empty_table()
 
 
 def _proven(proof: Proof, static: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    about: dict[str, int | None] = {"examined": proof.examined, "newer_unknown": proof.newer_unknown}
-    if static:
-        about |= {"greatest_age_us": None, "median_age_us": None}
+    # The rows of a static table have no age; that of the time which they are joined by means nothing.
+    ageless: dict[str, Any] = {"greatest_age_us": None, "median_age_us": None, "age_histogram": []} if static else {}
     for column in proof.columns:
-        yield column.column, {**asdict(column), **about}
+        bars = [list(bar) for bar in column.age_histogram]
+        yield column.column, {**asdict(column), "age_histogram": bars, **ageless}
 
 
 def write_training_set(out: str, table: pa.Table, train: np.ndarray) -> dict[str, int]:
@@ -153,8 +156,35 @@ def _clear(out: Path) -> None:
         raise StorageError(f"{out} cannot be written: {reason(exc)}") from exc
 
 
-def described(member: Asked, proof: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the manifest says of one asked feature."""
+def described(
+    plan: Plan, table: pa.Table, labels: Source, proven: Mapping[str, Mapping[str, Any]], splits: Mapping[str, int]
+) -> Manifest:
+    """Return the manifest of a training set: its content, the plan that it was made by, and the proof."""
+    places = {member.column: number for number, each in enumerate(plan.tables) for member in each.members}
+    return Manifest(
+        kind="training_set",
+        rows=table.num_rows,
+        schema={field.name: str(field.type) for field in table.schema},
+        event_time=plan.label_time,
+        fingerprint=fingerprint_of(table, table.schema),
+        inputs=(labels, *(Source(str(part.path), part.manifest.fingerprint) for part in plan.partitions)),
+        details={
+            "splits": dict(splits),
+            "split": str(plan.split),
+            "rules": {name: getattr(plan, name) for name in RULES},
+            "tables": [_table_told(each) for each in plan.tables],
+            "features": [{**_told(m, places[m.column]), **proven[m.column]} for m in plan.members],
+        },
+    )
+
+
+def _table_told(table: PlannedTable) -> dict[str, Any]:
+    paths = [str(part.path) for part in table.partitions]
+    return {"endpoint": table.about.details["endpoint"], "keys": dict(table.keys), "partitions": paths}
+
+
+def _told(member: Asked, table: int) -> dict[str, Any]:
     limit = None if member.max_age is None else format_duration(member.max_age)
-    registered = member.registered
-    return {"name": str(registered.name), "version": registered.version, "max_age": limit, **proof}
+    rules = {"max_age": limit, "last_non_null": member.last_non_null}
+    about = {"name": str(member.name), "version": member.version, "data_type": member.data_type}
+    return {**about, **rules, "table": table, "column": member.column}

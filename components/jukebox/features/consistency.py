@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidValue
+from jukebox.features.definitions import CREATED_TIME, EVENT_TIME
 from jukebox.features.durations import parse_duration
 from jukebox.features.names import FeatureName
 from jukebox.features.spellings import offer
@@ -32,6 +33,8 @@ def consistency_faults(value: Any, tree: Tree) -> Iterator[Fault]:
         yield from _twice(keys, "column", tree)
         yield from _unreadable(path, fields, "time_zone", _check_zone)
         yield from _unreadable(path, fields, "slo", parse_duration)
+        yield from _unreadable(path, fields, "delivery_time", parse_duration)
+        yield from _senseless_delivery(path, fields)
     known = {name: fields for _, fields in reversed(endpoints) if (name := _text(fields, "name")) is not None}
     for path, fields in features:
         yield from _unreadable(path, fields, "name", FeatureName.parse)
@@ -76,6 +79,30 @@ def _unreadable(path: Path, fields: Fields, field: str, read: Callable[[str], ob
             read(text)
     except InvalidValue as exc:
         yield (*path, field), str(exc)
+
+
+def _senseless_delivery(path: Path, fields: Fields) -> Iterator[Fault]:
+    """Yield what a delivery_time cannot stand beside, and what it cannot do without."""
+    if "delivery_time" not in fields:
+        return
+    here, uri = (*path, "delivery_time"), _text(fields, "uri")
+    if fields.get("static") is True:
+        yield here, "the endpoint is static: its rows are true at all times, whenever they come"
+    if "created_time" in fields:
+        yield here, "the endpoint has a created_time too; one of them says when a row became known"
+    if uri is not None and "{date}" not in uri:
+        yield here, f"the uri '{uri}' holds no {{date}}: only the partition of a date comes so long after its end"
+    if "time_zone" not in fields:
+        yield here, "the endpoint has no time_zone, which says when a date ends"
+    taken = [_text(fields, "event_time"), *(_text(key, "column") for _, key in _items(fields, "keys"))]
+    for written in sorted(_written_times(fields) & set(taken)):
+        yield here, f"a load writes the times to a column '{written}', and the endpoint has one of that name"
+
+
+def _written_times(fields: Fields) -> set[str]:
+    if "delivery_time" not in fields:
+        return set()
+    return {CREATED_TIME} if "event_time" in fields else {CREATED_TIME, EVENT_TIME}
 
 
 def _aged_static(path: Path, fields: Fields, known: dict[str, Fields]) -> Iterator[Fault]:
@@ -126,6 +153,7 @@ def _clashing_columns(features: Entries, known: dict[str, Fields], tree: Tree) -
 
 def _taken(endpoint: Fields) -> dict[str, str]:
     keys = [_text(key, "column") for _, key in _items(endpoint, "keys")]
-    times = {_text(endpoint, field): f"the {field}" for field in _TIMES}
+    written = {name: f"the {name}" for name in _written_times(endpoint)}
+    times = written | {_text(endpoint, field): f"the {field}" for field in _TIMES}
     taken = {**times, **dict.fromkeys(keys, "a key")}
     return {column: what for column, what in taken.items() if column is not None}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
+EVENT_TIME, CREATED_TIME = "event_time", "created_time"  # what a load calls the times that it writes itself
+
 
 @dataclass(frozen=True)
 class Key:
@@ -30,7 +32,8 @@ class Endpoint:
 
     ``uri`` may hold ``{date}``; one that is not absolute lies below the source folder that a load is given.
     A ``static`` endpoint has no event time: its rows are true at all times. ``time_zone`` is the zone of
-    times that carry none, and the zone whose midnights part the dates.
+    times that carry none, and the zone whose midnights part the dates. With a ``delivery_time``, a duration, a
+    date's rows became known that long after its end; without an event time too they are a snapshot, true at that end.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Endpoint:
     time_zone: str | None = None
     delivery: str | None = None
     slo: str | None = None
+    delivery_time: str | None = None
     owner: str | None = None
     description: str | None = None
     null_values: tuple[str, ...] = ("",)
@@ -51,6 +55,16 @@ class Endpoint:
     def entity_keys(self) -> tuple[str, ...]:
         """The names of the key columns, in order."""
         return tuple(key.column for key in self.keys)
+
+    @property
+    def table_event_time(self) -> str:
+        """The column of the event time in a feature table; a load writes it where the source has none."""
+        return EVENT_TIME if self.event_time is None else self.event_time
+
+    @property
+    def table_created_time(self) -> str | None:
+        """The column of the created time in a feature table; a load writes it where there is a delivery time."""
+        return self.created_time if self.delivery_time is None else CREATED_TIME
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Endpoint:
@@ -85,6 +99,10 @@ class Feature:
     def definition(self) -> dict[str, Any]:
         """What makes a version: entity, keys, data type, source column and the rules of time."""
         endpoint = self.endpoint
+        rules = {"time_zone": endpoint.time_zone}
+        # A rule that came later counts where it is declared: versions of before stay what they are.
+        if endpoint.delivery_time is not None:
+            rules["delivery_time"] = format_duration(parse_duration(endpoint.delivery_time))
         return {
             "entity": self.name.entity,
             "keys": [asdict(key) for key in endpoint.keys],
@@ -93,7 +111,7 @@ class Feature:
             "event_time": endpoint.event_time,
             "static": endpoint.static,
             "created_time": endpoint.created_time,
-            "time_zone": endpoint.time_zone,
+            **rules,
         }
 
     @property

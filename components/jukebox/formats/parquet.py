@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +19,7 @@ from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
 SUFFIX = ".parquet"
@@ -32,6 +34,11 @@ CHECKSUMS = int(pa.__version__.split(".")[0]) >= 15  # noqa: PLR2004
 def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
     """Return the schema of the file, or of a folder's first file."""
     return _schema(_opened(source_files(path)[0]))
+
+
+def count_rows(path: str | os.PathLike[str]) -> int:
+    """Return the number of rows of the file, or of a folder's files."""
+    return sum(_opened(file).metadata.num_rows for file in source_files(path))
 
 
 def read(
@@ -98,25 +105,120 @@ def _schema(file: pq.ParquetFile) -> pa.Schema:
     return pa.schema([tightened(field) for field in file.schema_arrow])
 
 
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of a file, which may be read often and from several threads."""
+
+    path: Path
+    metadata: pq.FileMetaData
+    number: int
+    schema: pa.Schema
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.metadata.row_group(self.number).num_rows)
+
+    def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the rows with these columns; those ``encoded`` come as dictionaries. Raises CorruptData."""
+        with reading(self.path, "Parquet"):
+            more = {"page_checksum_verification": True} if CHECKSUMS else {}
+            file = pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=list(encoded), **more)
+        fields = [self.schema.field(name) for name in columns]
+        kinds = [_encoded(field) if field.name in encoded else field for field in fields]
+        yield from _group(file, self.path, self.number, pa.schema(kinds))
+
+    def bounds(self, column: str) -> tuple[int, int] | tuple[bytes, bytes] | None:
+        """Return the least and the greatest value that the file's statistics give for a column, or None.
+
+        Whole numbers and times are told as integers, in the column's own unit, texts as their bytes.
+        """
+        group = self.metadata.row_group(self.number)
+        places = [at for at in range(group.num_columns) if group.column(at).path_in_schema == column]
+        found = group.column(places[0]).statistics if places else None
+        if found is None or not found.has_min_max or not _is_told_plainly(self.schema.field(column).type, found):
+            return None
+        ends = found.min_raw, found.max_raw
+        return ends if isinstance(ends[0], (int, bytes)) else None
+
+
+def _is_told_plainly(kind: pa.DataType, found: pq.Statistics) -> bool:
+    # A file may hold a time in another unit than the column that is read from it.
+    if pa.types.is_timestamp(kind):
+        units = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+        return f'"timeUnit": "{units.get(kind.unit)}"' in found.logical_type.to_json()
+    return bool(
+        pa.types.is_date32(kind)
+        or pa.types.is_signed_integer(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_binary(kind)
+    )
+
+
+def _encoded(field: pa.Field) -> pa.Field:
+    return field.with_type(pa.dictionary(pa.int32(), field.type))
+
+
+@dataclass(frozen=True)
+class ParquetPieces:
+    """Files, or folders of files, as one table in pieces: their row groups in order.
+
+    Raises NoPartition, CorruptData naming the file, and InvalidType where a file gives a column another type than the
+    first one does; MissingColumn where it lacks one.
+    """
+
+    paths: Sequence[Path]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the first file."""
+        return _schema(self._files[0][1])
+
+    @cached_property
+    def _files(self) -> list[tuple[Path, pq.ParquetFile]]:
+        return [(file, _opened(file)) for path in self.paths for file in source_files(path)]
+
+    @cached_property
+    def _pieces(self) -> tuple[RowGroup, ...]:
+        first = self._files[0][0]
+        for path, file in self._files[1:]:
+            found = _schema(file)
+            chosen(self.schema.names, found.names, path)
+            same_types(found, self.schema, path, first)
+        return tuple(
+            RowGroup(path, file.metadata, number, self.schema)
+            for path, file in self._files
+            for number in range(file.num_row_groups)
+        )
+
+    def pieces(self) -> Sequence[RowGroup]:
+        """Return the row groups."""
+        return self._pieces
+
+
 def _rows(path: Path, wanted: pa.Schema, first: Path) -> Iterator[pa.RecordBatch]:
     file = _opened(path)
     found = _schema(file)
-    names = chosen(wanted.names, found.names, path)
+    chosen(wanted.names, found.names, path)
     same_types(found, wanted, path, first)
     for group in range(file.num_row_groups):
-        rows = 0
+        yield from _group(file, path, group, wanted)
+
+
+def _group(file: pq.ParquetFile, path: Path, group: int, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    with reading(path, "Parquet"):
+        batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=wanted.names, use_threads=False)
+    while True:
         with reading(path, "Parquet"):
-            batches = file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=names)
-        while True:
-            with reading(path, "Parquet"):
-                batch = next(batches, None)
-                if batch is None:
-                    break
-                batch.validate(full=True)
-            rows += batch.num_rows
-            yield _selected(batch, wanted)
-        if rows != file.metadata.row_group(group).num_rows:
-            raise _corrupt(path, f"row group {group} gives {rows} rows and declares another number")
+            batch = next(batches, None)
+            if batch is None:
+                break
+            batch.validate(full=True)
+        rows += batch.num_rows
+        yield _selected(batch, wanted)
+    if rows != file.metadata.row_group(group).num_rows:
+        raise _corrupt(path, f"row group {group} gives {rows} rows and declares another number")
 
 
 def _selected(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:

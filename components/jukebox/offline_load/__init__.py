@@ -6,14 +6,13 @@ import functools
 from dataclasses import replace
 from datetime import date as day
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.engine.catalog import features_of_endpoint
 from jukebox.engine.dates import dates_between
 from jukebox.engine.feature_tables import describe_table, is_described, write_partition
 from jukebox.engine.sources import Delivery
-from jukebox.stores import OfflineSource, Recorded, open_registry
+from jukebox.stores import OfflineSource, Recorded, open_registry, place
 from jukebox.tables import Manifest, Source, file_fingerprint
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def run(
 
     Raises NotRegistered, UnknownFeature, NoPartition, MissingColumn, InvalidType, CorruptData and StorageError.
     """
-    out, source = str(Path(out).absolute()), str(Path(source).absolute())
+    out, source = place(out), place(source)
     days = dates_between(on=date, start=start, end=end)
     store = open_registry(registry)
     chosen = features_of_endpoint(store, endpoint, features, feature_set)
@@ -82,14 +81,14 @@ def _made_known(store: Registry, out: str, about: Manifest) -> Manifest:
 def _about(delivery: Delivery) -> Manifest:
     endpoint = delivery.endpoint
     names = [*endpoint.entity_keys, delivery.event_time]
-    names += [endpoint.created_time] if endpoint.created_time is not None else []
+    names += [delivery.created_time] if delivery.created_time is not None else []
     columns = {feature.versioned: feature.name.name for feature in delivery.features}
     return Manifest(
         kind="partition",
         schema=dict.fromkeys([*names, *columns.values()], "null"),
         keys=endpoint.entity_keys,
         event_time=delivery.event_time,
-        created_time=endpoint.created_time,
+        created_time=delivery.created_time,
         details={
             "endpoint": endpoint.name,
             "static": endpoint.static,

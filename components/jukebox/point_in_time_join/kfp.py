@@ -27,7 +27,7 @@ def point_in_time_join(
     Args:
         labels: The labels, a Parquet or CSV file or a folder of them.
         label_time: The column of the labels' time.
-        features: From feature name to output column, or to column and max_age; the columns come in the names' order.
+        features: From name to output column, to column, max_age, last_non_null and keys, or to a list; in names' order.
         feature_tables: The uri of every feature table that may be used.
         feature_set: The registered features, which pin the versions.
         registry: The URI of the registry.

@@ -45,7 +45,7 @@ def judged(name: str, route: Route, row: Row | None, at: int) -> FeatureValue:
     if (
         row is None
         or (timed and not _known(row.event_time, at))
-        or (feature.endpoint.created_time is not None and not _known(row.created_time, at))
+        or (feature.endpoint.table_created_time is not None and not _known(row.created_time, at))
     ):
         return FeatureValue(name, None, None, "missing", versioned)
     value: Any = row.values[route.column]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
@@ -195,6 +196,14 @@ class OnlineStore(Protocol):
 
     def close(self) -> None:
         """Let go of connections; the next call opens them again."""
+
+
+def place(uri: str) -> str:
+    """Return the path or URI of a store so that it holds from any folder, as the registry keeps it."""
+    scheme, separator, path = uri.rpartition("://")
+    if separator and scheme != "sqlite":
+        return uri
+    return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
 
 
 def open_registry(uri: str) -> Registry:
