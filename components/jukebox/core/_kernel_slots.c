@@ -246,39 +246,43 @@ PyObject *kernel_answers(PyObject *self, PyObject *args) {
 }
 
 #define COPY(type)                                                                                                     \
-    for (Py_ssize_t i = 0; i < count; i++) ((type *)out)[targets[i]] = ((const type *)values)[rows[i]]
+    for (Py_ssize_t i = 0; i < count; i++) {                                                                           \
+        if (i + AHEAD < count) PREFETCH((type *)out + targets[i + AHEAD]);                                             \
+        ((type *)out)[targets[i]] = ((const type *)values)[rows[i]];                                                   \
+    }
 
-/* scatter(values, bits|None, offset, width, rows i8[c], targets i8[c], out, known u1[labels])
- * Copy values[rows] of `width` bytes to out[targets], and mark in `known` those that are no
- * null; `bits` is Arrow's validity bitmap, whose first row is at `offset`.
+/* scatter(values, bits|None, offset, width, rows i8[c], targets i8[c], out, known u1[labels]|None)
+ * Copy values[rows] of `width` bytes to out[targets], and mark in `known` those that are no null; `bits` is Arrow's
+ * validity bitmap, whose first row is at `offset`. Without it nothing is marked.
  */
 PyObject *kernel_scatter(PyObject *self, PyObject *args) {
     Py_buffer v[6] = {{0}};
     Py_ssize_t offset, width;
-    if (!PyArg_ParseTuple(args, "y*z*nny*y*w*w*", &v[0], &v[1], &offset, &width, &v[2], &v[3], &v[4], &v[5]))
+    if (!PyArg_ParseTuple(args, "y*z*nny*y*w*z*", &v[0], &v[1], &offset, &width, &v[2], &v[3], &v[4], &v[5]))
         return NULL;
     Py_ssize_t count = v[2].len / 8;
-    if (width <= 0 || v[3].len != v[2].len || v[4].len != v[5].len * width) return mismatch(v, 6, "lengths differ");
+    if (width <= 0 || v[3].len != v[2].len || (v[1].obj == NULL) != (v[5].obj == NULL)
+        || (v[5].obj != NULL && (v[5].readonly || v[4].len != v[5].len * width)))
+        return mismatch(v, 6, "lengths differ");
     const uint8_t *values = v[0].buf, *bits = mask_of(&v[1]);
     const int64_t *rows = v[2].buf, *targets = v[3].buf;
     uint8_t *out = v[4].buf, *known = v[5].buf;
-    Py_ssize_t there = v[0].len / width, labels = v[5].len;
-    int inside = 1;
+    Py_ssize_t there = v[0].len / width, labels = v[4].len / width;
+    int inside = bits == NULL || v[1].len * 8 >= offset + there;
     for (Py_ssize_t i = 0; i < count; i++)
         inside &= (uint64_t)rows[i] < (uint64_t)there && (uint64_t)targets[i] < (uint64_t)labels;
-    if (bits != NULL && v[1].len * 8 < offset + there) inside = 0;
     if (!inside) return mismatch(v, 6, "a place is out of range");
     Py_BEGIN_ALLOW_THREADS
-    if (width == 8) COPY(uint64_t);
-    else if (width == 4) COPY(uint32_t);
-    else if (width == 2) COPY(uint16_t);
-    else if (width == 1) COPY(uint8_t);
+    if (width == 8) COPY(uint64_t)
+    else if (width == 4) COPY(uint32_t)
+    else if (width == 2) COPY(uint16_t)
+    else if (width == 1) COPY(uint8_t)
     else
         for (Py_ssize_t i = 0; i < count; i++)
             memcpy(out + targets[i] * width, values + rows[i] * width, (size_t)width);
-    for (Py_ssize_t i = 0; i < count; i++) {
+    for (Py_ssize_t i = 0; bits != NULL && i < count; i++) {
         Py_ssize_t bit = rows[i] + offset;
-        known[targets[i]] = bits == NULL || (bits[bit >> 3] >> (bit & 7) & 1);
+        known[targets[i]] = bits[bit >> 3] >> (bit & 7) & 1;
     }
     Py_END_ALLOW_THREADS
     release(v, 6);

@@ -103,13 +103,14 @@ def join_proven(
     proof: Literal["sample", "full"] | None = "sample",
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    mergeable: bool = False,
 ) -> tuple[pa.Table, list[Proof]]:
     """Return what ``join`` returns, and for each feature table the proof made in the same pass.
 
     Labels that had a newer value not yet known are counted among 10,000 of them ("sample", the same rows for the
     same number of labels) or among all ("full"); with None the proofs are empty and cost nothing. Tables that can be
     read in pieces are read on ``threads`` threads, by default one a processor; ``progress`` is told how far it is,
-    from any of them.
+    from any of them. Proofs of shards of labels can be put together where they are made ``mergeable``.
     """
     rules.check_request(labels, features)
     rules.check_outputs(labels.schema, features)
@@ -118,7 +119,7 @@ def join_proven(
     rules.check_label_times(times, known, label_time)
     rules.check_countable(times, clock, features, label_time)
     sources = [_opened(labels.schema, asked, label_time, number) for number, asked in enumerate(features)]
-    ready, ruled = labels_of(labels, times, clock), Rules(allow_exact, as_known, proof)
+    ready, ruled = labels_of(labels, times, clock), Rules(allow_exact, as_known, proof, mergeable)
     counts = [source.count for source in sources]
     total = None if None in counts else sum(count or 0 for count in counts)
     watch = Watch(progress, total, len(sources))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from jukebox.core.asof_values import gathered, kept, restored, stored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from jukebox.core.asof_pieces import Piece
     from jukebox.core.asof_times import Integers, Mask
 
@@ -24,11 +27,15 @@ _BYTE = 8
 
 @dataclass(frozen=True)
 class Places:
-    """Where answers lie: label ``labels[i]`` is answered by the row at position ``rows[i]``, rows ascending."""
+    """Where answers lie: label ``labels[i]`` is answered by the row at position ``rows[i]``, rows ascending.
+
+    ``answered`` holds 1 for each of the ``count`` labels that has an answer.
+    """
 
     labels: Integers
     rows: Integers
     count: int
+    answered: NDArray[np.uint8]
 
     def within(self, first: int, rows: int) -> slice:
         """Return which answers lie among ``rows`` rows from position ``first`` on."""
@@ -36,11 +43,12 @@ class Places:
         return slice(int(low), int(high))
 
 
-def places_of(positions: Integers) -> Places:
-    """Return the places of answers from each label's position, -1 for none."""
-    labels = np.flatnonzero(positions >= 0)
-    labels = labels[ascending(positions[labels])]
-    return Places(labels, positions[labels], len(positions))
+def places_of(labels: Integers, positions: Integers, count: int) -> Places:
+    """Return the places of answers from their labels, of ``count`` in all, and their positions."""
+    order = ascending(positions)
+    labels, answered = labels[order], np.zeros(count, np.uint8)
+    answered[labels] = 1
+    return Places(labels, positions[order], count, answered)
 
 
 class FixedSink:
@@ -52,7 +60,8 @@ class FixedSink:
         # Bits have no places of their own to copy to.
         self._width = 1 if pa.types.is_boolean(self._plain) else self._plain.bit_width // _BYTE
         self._values = np.zeros(places.count * self._width, np.uint8)
-        self._known = np.zeros(places.count, np.uint8)
+        self._known = places.answered
+        self._lock = Lock()
 
     def take(self, chunk: pa.Array, first: int, part: slice) -> None:
         """Take the values of answers ``part`` from a chunk whose first row is at position ``first``."""
@@ -61,12 +70,17 @@ class FixedSink:
         if pa.types.is_boolean(chunk.type):
             chunk = chunk.cast(pa.uint8())
         bits, values = chunk.buffers()
-        if values is None:
-            return
+        if values is None:  # nothing but nulls need have no values
+            values, bits = bytes(len(chunk) * self._width), bytes(-(-(len(chunk) + chunk.offset) // _BYTE))
         start = chunk.offset * self._width
         values = memoryview(values)[start : start + len(chunk) * self._width]
-        bits = None if chunk.null_count == 0 else bits
         rows, labels = self._places.rows[part] - first, self._places.labels[part]
+        if chunk.null_count == 0:
+            kernel.loops.scatter(values, None, 0, self._width, rows, labels, self._values, None)
+            return
+        with self._lock:
+            if self._known is self._places.answered:
+                self._known = self._known.copy()
         kernel.loops.scatter(values, bits, chunk.offset, self._width, rows, labels, self._values, self._known)
 
     def column(self, mask: Mask) -> pa.ChunkedArray:
@@ -106,6 +120,7 @@ class AnySink:
 
 
 Sink = FixedSink | AnySink
+Sinks = dict[str, Sink]
 
 
 def sink_of(kind: pa.DataType, places: Places) -> Sink:

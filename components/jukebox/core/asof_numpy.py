@@ -163,16 +163,15 @@ def scatter(
     rows: Integers,
     targets: Integers,
     out: NDArray[np.uint8],
-    known: NDArray[np.uint8],
+    known: NDArray[np.uint8] | None,
 ) -> None:
     """Copy ``values[rows]`` of ``width`` bytes to ``out[targets]``, and mark in ``known`` those that are no null.
 
-    ``bits`` is Arrow's validity bitmap, whose first row is at ``offset``.
+    ``bits`` is Arrow's validity bitmap, whose first row is at ``offset``; without it nothing is marked.
     """
     kind = np.dtype((np.void, width)) if width not in {1, 2, 4, 8} else np.dtype(f"u{width}")
     out.view(kind)[targets] = np.frombuffer(values, kind)[rows]
-    if bits is None:
-        known[targets] = 1
+    if bits is None or known is None:
         return
     places = rows + offset
     known[targets] = np.frombuffer(bits, np.uint8)[places >> 3] >> (places & 7).astype(np.uint8) & 1

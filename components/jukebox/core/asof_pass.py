@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds for all tables of a join; ``proof`` is None, "sample" or "full"."""
+    """What holds for all tables of a join; ``proof`` is None, "sample" or "full", of all labels or ``mergeable``."""
 
     allow_exact: bool
     as_known: bool
     proof: str | None
+    mergeable: bool = False
 
 
 @dataclass(frozen=True)

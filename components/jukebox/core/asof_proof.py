@@ -9,15 +9,15 @@ import numpy as np
 
 from jukebox.core.asof_numpy import NONE
 from jukebox.core.asof_slots import EVENT, Slots, among
-from jukebox.core.mixing import mix
+from jukebox.core.sampling import scattered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jukebox.core.asof_times import Age, Integers, Truths
+    from jukebox.core.asof_ages import Age, Ticks
+    from jukebox.core.asof_times import Integers, Truths
 
 SAMPLE = 10_000
-_GREATEST_MICROSECONDS = 2**63 - 1
 _MINUTE, _HOUR, _DAY = 60 * 10**6, 3_600 * 10**6, 86_400 * 10**6
 # The upper bounds of the histogram's bars in microseconds, each included.
 BOUNDS = (
@@ -77,7 +77,10 @@ class ColumnProof:
 
 @dataclass(frozen=True)
 class Proof:
-    """The proof for one feature table, column by column; ``fine`` counts each column's ages, for ``merged``."""
+    """The proof for one feature table, column by column.
+
+    ``fine`` counts each column's ages, where the proofs of shards are to be merged.
+    """
 
     columns: tuple[ColumnProof, ...]
     fine: Mapping[str, Integers] = field(default_factory=dict, compare=False, repr=False)
@@ -85,10 +88,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Examined:
-    """Labels that are searched for rows which were not known yet, and their slots."""
+    """Labels that are searched for rows which were not known yet: how many, their slots, and these among all."""
 
-    labels: Integers
+    count: int
     slots: Slots
+    of: Integers
 
 
 @dataclass(frozen=True)
@@ -99,43 +103,34 @@ class Ages:
     greatest: int | None
     median: int | None
     histogram: tuple[tuple[int | None, int], ...]
-    fine: Integers
+    fine: Integers | None
 
 
 def examined_of(slots: Slots, labels: int, *, full: bool) -> Examined:
     """Return all labels, or 10,000 of them: the same rows for the same number of labels."""
-    examined = np.arange(labels)
-    if not full and labels > SAMPLE:
-        examined = np.sort(np.argpartition(_scattered(labels), SAMPLE)[:SAMPLE])
+    examined = np.arange(labels) if full else scattered(labels, SAMPLE)
     chosen = np.zeros(labels, np.bool_)
     chosen[examined] = True
-    return Examined(examined, among(slots, chosen))
-
-
-def _scattered(count: int) -> Integers:
-    # By the row number: no generator whose numbers may change with its version.
-    return mix(np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
+    some = np.flatnonzero(chosen[slots.rows])
+    return Examined(len(examined), among(slots, some), some)
 
 
 def newer_unknown(examined: Examined, hidden: Integers, used: Truths, event: Integers) -> int:
-    """Count the examined labels with a newer hidden row; ``event`` is the known row's where one is ``used``."""
+    """Count the examined labels with a newer hidden row; ``event`` is that of the row ``used`` in their slots."""
     best = examined.slots.answers(hidden)
     found = np.flatnonzero(best != NONE)
-    labels = examined.slots.rows[found]
-    return int((~used[labels] | (hidden[best[found], EVENT] > event[labels])).sum())
+    return int((~used[found] | (hidden[best[found], EVENT] > event[found])).sum())
 
 
-def ages_told(age: Age) -> Ages:
-    """Return what is told of the ages of used rows."""
-    if len(age.seconds) == 0:
-        return Ages(0, None, None, (), np.zeros(FINE, np.int64))
-    # Ages of more than 292,000 years are told as that.
-    seconds = np.minimum(age.seconds, _GREATEST_MICROSECONDS // 10**6 - 1).astype(np.int64)
-    micro = seconds * 10**6 + age.nanoseconds // 1_000
+def ages_told(age: Age | Ticks, *, fine: bool) -> Ages:
+    """Return what is told of the ages of used rows; with ``fine`` so that it can be merged."""
+    if len(age) == 0:
+        return Ages(0, None, None, (), np.zeros(FINE, np.int64) if fine else None)
+    micro = age.microseconds()
     middle = (len(micro) - 1) // 2
     counts = np.bincount(np.searchsorted(BOUNDS, micro), minlength=len(BOUNDS) + 1)
-    fine = np.bincount(_fine(micro), minlength=FINE)
-    return Ages(len(micro), int(micro.max()), int(np.partition(micro, middle)[middle]), _bars(counts.tolist()), fine)
+    parts = np.bincount(_fine(micro), minlength=FINE) if fine else None
+    return Ages(len(micro), int(micro.max()), int(np.partition(micro, middle)[middle]), _bars(counts.tolist()), parts)
 
 
 def _bars(counts: Sequence[int]) -> tuple[tuple[int | None, int], ...]:

@@ -43,6 +43,12 @@ def _check_names(asked: Features, whose: str) -> None:
                 raise InvalidType(f"{parameter} of {whose} maps {pair[0]!r} to {pair[1]!r}; both must be column names")
     if len(asked.values) == 0:
         raise InvalidValue(f"{whose} is asked for no feature; it needs at least one in values")
+    _check_outputs_named(asked, whose)
+    for column in asked.values:
+        _check_limit(asked.limit(column), column)
+
+
+def _check_outputs_named(asked: Features, whose: str) -> None:
     if not isinstance(asked.last_non_null, Collection):
         raise InvalidType(f"last_non_null of {whose} is {asked.last_non_null!r}; it must be a list of output columns")
     outputs = {
@@ -53,8 +59,6 @@ def _check_names(asked: Features, whose: str) -> None:
         for column in [columns] if isinstance(columns, str) else columns:
             if column not in asked.values:
                 raise MissingColumn(f"{parameter} of {whose} names '{column}'; its values are {_listed(asked.values)}")
-    for column in asked.values:
-        _check_limit(asked.limit(column), column)
 
 
 def _check_limit(limit: object, column: str) -> None:

@@ -76,7 +76,6 @@ def slots_of(codes: Codes, keys: int, times: Integers, by_time: Integers) -> Slo
     return Slots(rows, times[rows], starts)
 
 
-def among(slots: Slots, labels: Truths) -> Slots:
-    """Return the slots of some of the labels alone."""
-    chosen = np.flatnonzero(labels[slots.rows])
+def among(slots: Slots, chosen: Integers) -> Slots:
+    """Return some of the slots alone."""
     return Slots(slots.rows[chosen], slots.times[chosen], np.searchsorted(chosen, slots.starts))

@@ -113,7 +113,7 @@ def _from_pieces(
 
     def race(at: tuple[Piece, int]) -> None:
         piece, first = at
-        if _may_be_seen(under_way, source, piece):
+        if may_be_seen(under_way, source, piece):
             for rows in grouped(piece.read(wanted.names, encoded), wanted, source.whose, encoded):
                 take_in(under_way, rows, first)
                 first += len(rows)
@@ -123,12 +123,12 @@ def _from_pieces(
     races, columns = [], {}
     for one in under_way.races:
         found = answers_of(under_way, one)
-        columns.update(_fetched(source, found, placed, pool))
+        columns.update(_fetched(source, found, placed, pool, len(under_way.labels)))
         races.append(found)
     return columns, races
 
 
-def _may_be_seen(under_way: Pass, source: Source, piece: Piece) -> bool:
+def may_be_seen(under_way: Pass, source: Source, piece: Piece) -> bool:
     """Return whether a row of the piece can be past at any label's time, under a key that a label has."""
     labels, asked = under_way.labels, source.asked
     if len(under_way.slots) == 0:
@@ -146,14 +146,15 @@ def _may_be_seen(under_way: Pass, source: Source, piece: Piece) -> bool:
 
 
 def _fetched(
-    source: Source, found: Answers, placed: Sequence[tuple[Piece, int]], pool: ThreadPoolExecutor | None
+    source: Source, found: Answers, placed: Sequence[tuple[Piece, int]], pool: ThreadPoolExecutor | None, labels: int
 ) -> dict[str, pa.ChunkedArray]:
     values = source.asked.values
-    places, sinks = fetched_by(found, values, source.schema)
+    places, sinks = fetched_by(found, values, source.schema, labels)
     _each(pool, lambda at: fetch(*at, list(sinks.items()), places), _answering(places, placed))
     columns = {}
     for output in found.race.outputs:
-        columns[output] = sinks[values[output]].column(found.young[output])
+        alike = all(found.young[output] is young for young in found.young.values())
+        columns[output] = sinks[values[output]].column(None if alike else found.mask(output, labels))
     return columns
 
 

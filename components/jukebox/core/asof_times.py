@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from datetime import timedelta
 
 Integers = NDArray[np.int64]
 Truths = NDArray[np.bool_]
@@ -31,13 +28,6 @@ class Clock:
 
     kind: str
     tick: int
-
-
-class Age(NamedTuple):
-    """Whole seconds and the nanoseconds beyond them, as unsigned and signed 64-bit columns."""
-
-    seconds: NDArray[np.uint64]
-    nanoseconds: Integers
 
 
 def clock(kind: pa.DataType) -> Clock | None:
@@ -151,50 +141,3 @@ def threshold(times: Integers, ours: Clock, theirs: Clock, *, exact: bool) -> tu
         return least, possible
     possible &= least < GREATEST
     return np.asarray(least + (possible & ~before_all), np.int64), possible
-
-
-def ages(labels: Integers, events: Integers, labels_clock: Clock, events_clock: Clock) -> Age:
-    """Return how long before its label time each event was; no event is later than its label.
-
-    Integers are seconds, or nanoseconds in rows whose label time is 10^17 and more. Floats are seconds, and
-    their ages are rounded to the microsecond, timedelta's own resolution; only equal times have age zero.
-    """
-    if labels_clock.kind == "float":
-        return _float_ages(floats(labels), floats(events))
-    if labels_clock.kind == "integer":
-        # The difference of two int64 fits uint64, where subtraction wraps to it.
-        between = labels.view(np.uint64) - events.view(np.uint64)
-        nano = labels >= NANOSECONDS_FROM
-        seconds = np.where(nano, between // SECOND, between)
-        return Age(seconds, np.where(nano, between % SECOND, 0).astype(np.int64))
-    ours, our_rest = _split(labels, labels_clock.tick)
-    theirs, their_rest = _split(events, events_clock.tick)
-    rest = our_rest - their_rest
-    borrow = rest < 0
-    return Age(ours.view(np.uint64) - theirs.view(np.uint64) - borrow, rest + borrow * SECOND)
-
-
-def _split(times: Integers, tick: int) -> tuple[Integers, Integers]:
-    if tick >= SECOND:
-        return times * (tick // SECOND), np.zeros(len(times), np.int64)
-    seconds, rest = np.divmod(times, SECOND // tick)
-    return seconds, rest * tick
-
-
-def _float_ages(labels: NDArray[np.float64], events: NDArray[np.float64]) -> Age:
-    with np.errstate(invalid="ignore", over="ignore"):
-        between = np.where(labels == events, 0.0, np.minimum(labels - events, 1e18))
-    whole = np.floor(between)
-    micro = np.rint((between - whole) * 1e6)
-    micro = np.where((whole == 0) & (between > 0), np.maximum(micro, 1), micro).astype(np.int64)
-    carry = micro == 10**6
-    return Age(whole.astype(np.uint64) + carry, np.where(carry, 0, micro) * 1_000)
-
-
-def too_old(age: Age, limit: timedelta) -> Truths:
-    """Return which ages are above the limit; an age equal to it is not."""
-    seconds = limit.days * 86_400 + limit.seconds
-    # pandas' Timedelta is a timedelta that counts nanoseconds beside.
-    rest = limit.microseconds * 1_000 + getattr(limit, "nanoseconds", 0)
-    above = (age.seconds > seconds) | ((age.seconds == seconds) & (age.nanoseconds > rest))
-    return np.asarray(above, np.bool_)

@@ -40,8 +40,9 @@ def join_files(
     join = Shards(
         features, label_time, {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}, threads, progress
     )
-    schema = parquet.schema(labels)
-    rows = rows_that_fit(join.schema(schema), of=parquet.count_rows(labels)) if label_rows is None else label_rows
+    schema, count = parquet.schema(labels), parquet.count_rows(labels)
+    rows = rows_that_fit(join.schema(schema), of=count) if label_rows is None else label_rows
+    join.mergeable = rows < count
     parquet.write(out, join.batches(parquet.read(labels), schema, rows), schema=join.schema(schema))
     return join.proofs
 
@@ -55,6 +56,7 @@ class Shards:
     rules: dict[str, Any]
     threads: int | None = None
     progress: Callable[[Progress], None] | None = None
+    mergeable: bool = True
     proofs: list[Proof] = field(default_factory=list)
 
     def schema(self, labels: pa.Schema) -> pa.Schema:
@@ -71,6 +73,7 @@ class Shards:
                 label_time=self.label_time,
                 threads=self.threads,
                 progress=self.progress,
+                mergeable=self.mergeable,
                 **self.rules,
             )
             self.proofs = merged(self.proofs, proofs) if self.proofs else proofs

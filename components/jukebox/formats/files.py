@@ -36,7 +36,7 @@ def source_files(path: str | os.PathLike[str]) -> list[Path]:
 
 
 @contextlib.contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def reading(path: object, what: str) -> Iterator[None]:
     """Turn whatever a library raises inside into CorruptData, or StorageError where the system refused."""
     try:
         yield

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jukebox.errors import CorruptData, InvalidType, reason
+from jukebox.errors import InvalidType, reason
 from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.columns import chosen, conformed, same_types
 from jukebox.formats.embeddings import loose, loosened, tight, tightened
 from jukebox.formats.files import reading, source_files
+from jukebox.formats.parquet_opening import CHECKSUMS, corrupt, files_of, opened, reopened
 from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
@@ -22,23 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from jukebox.formats.parquet_opening import File
+
 SUFFIX = ".parquet"
 BATCH_ROWS = 131_072
 ROW_GROUP_ROWS = 262_144
-MAGIC = b"PAR1"
-SMALLEST = 12  # magic, length of the footer, magic
-# Older readers and writers know no checksums: there, a flipped bit may change a value unseen.
-CHECKSUMS = int(pa.__version__.split(".")[0]) >= 15  # noqa: PLR2004
 
 
 def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
     """Return the schema of the file, or of a folder's first file."""
-    return _schema(_opened(source_files(path)[0]))
+    return _schema(opened(source_files(path)[0]))
 
 
 def count_rows(path: str | os.PathLike[str]) -> int:
     """Return the number of rows of the file, or of a folder's files."""
-    return sum(_opened(file).metadata.num_rows for file in source_files(path))
+    return sum(opened(file).metadata.num_rows for file in source_files(path))
 
 
 def read(
@@ -53,7 +52,7 @@ def read(
     folder give one column two types.
     """
     files = source_files(path)
-    found = _schema(_opened(files[0]))
+    found = _schema(opened(files[0]))
     wanted = pa.schema([found.field(name) for name in chosen(columns, found.names, files[0])])
     return itertools.chain.from_iterable(_rows(file, wanted, files[0]) for file in files)
 
@@ -109,10 +108,14 @@ def _schema(file: pq.ParquetFile) -> pa.Schema:
 class RowGroup:
     """One row group of a file, which may be read often and from several threads."""
 
-    path: Path
+    path: Path | File
     metadata: pq.FileMetaData
     number: int
     schema: pa.Schema
+
+    def __reduce__(self) -> Any:
+        """Travel without the footer, which all row groups of a file share: it is read again where they arrive."""
+        return _row_group, (self.path, self.number, self.schema)
 
     @property
     def rows(self) -> int:
@@ -121,9 +124,7 @@ class RowGroup:
 
     def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the rows with these columns; those ``encoded`` come as dictionaries. Raises CorruptData."""
-        with reading(self.path, "Parquet"):
-            more = {"page_checksum_verification": True} if CHECKSUMS else {}
-            file = pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=list(encoded), **more)
+        file = reopened(self.path, self.metadata, encoded)
         fields = [self.schema.field(name) for name in columns]
         kinds = [_encoded(field) if field.name in encoded else field for field in fields]
         yield from _group(file, self.path, self.number, pa.schema(kinds))
@@ -140,6 +141,18 @@ class RowGroup:
             return None
         ends = found.min_raw, found.max_raw
         return ends if isinstance(ends[0], (int, bytes)) else None
+
+
+def _row_group(path: Path | File, number: int, schema: pa.Schema) -> RowGroup:
+    place: Any = path
+    with reading(path, "Parquet"):
+        about = path.stat()
+    return RowGroup(path, _footer(place, (about.st_size, about.st_mtime_ns)), number, schema)
+
+
+@lru_cache(maxsize=64)
+def _footer(path: Path | File, stamp: tuple[int, int]) -> pq.FileMetaData:  # noqa: ARG001 - a file written again has another
+    return opened(path).metadata
 
 
 def _is_told_plainly(kind: pa.DataType, found: pq.Statistics) -> bool:
@@ -167,7 +180,11 @@ class ParquetPieces:
     first one does; MissingColumn where it lacks one.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[Path | File]
+
+    def __reduce__(self) -> Any:
+        """Travel without the files that are open here."""
+        return ParquetPieces, (self.paths,)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -175,8 +192,8 @@ class ParquetPieces:
         return _schema(self._files[0][1])
 
     @cached_property
-    def _files(self) -> list[tuple[Path, pq.ParquetFile]]:
-        return [(file, _opened(file)) for path in self.paths for file in source_files(path)]
+    def _files(self) -> list[tuple[Path | File, pq.ParquetFile]]:
+        return [(file, opened(file)) for path in self.paths for file in files_of(path)]
 
     @cached_property
     def _pieces(self) -> tuple[RowGroup, ...]:
@@ -197,7 +214,7 @@ class ParquetPieces:
 
 
 def _rows(path: Path, wanted: pa.Schema, first: Path) -> Iterator[pa.RecordBatch]:
-    file = _opened(path)
+    file = opened(path)
     found = _schema(file)
     chosen(wanted.names, found.names, path)
     same_types(found, wanted, path, first)
@@ -205,7 +222,7 @@ def _rows(path: Path, wanted: pa.Schema, first: Path) -> Iterator[pa.RecordBatch
         yield from _group(file, path, group, wanted)
 
 
-def _group(file: pq.ParquetFile, path: Path, group: int, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _group(file: pq.ParquetFile, path: Path | File, group: int, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
     rows = 0
     with reading(path, "Parquet"):
         batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=wanted.names, use_threads=False)
@@ -218,7 +235,7 @@ def _group(file: pq.ParquetFile, path: Path, group: int, wanted: pa.Schema) -> I
         rows += batch.num_rows
         yield _selected(batch, wanted)
     if rows != file.metadata.row_group(group).num_rows:
-        raise _corrupt(path, f"row group {group} gives {rows} rows and declares another number")
+        raise corrupt(path, f"row group {group} gives {rows} rows and declares another number")
 
 
 def _selected(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
@@ -226,45 +243,3 @@ def _selected(batch: pa.RecordBatch, wanted: pa.Schema) -> pa.RecordBatch:
     places = [batch.schema.get_field_index(name) for name in wanted.names]
     arrays = [tight(batch.column(at), field) for at, field in zip(places, wanted, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=wanted)
-
-
-def _opened(path: Path) -> pq.ParquetFile:
-    with reading(path, "Parquet"):
-        _check_ends(path)
-        file = pq.ParquetFile(path, **({"page_checksum_verification": True} if CHECKSUMS else {}))
-        _check_chunks(path, file.metadata)
-        file.schema_arrow.names  # noqa: B018  a type that Arrow cannot hold is refused here
-        return file
-
-
-def _check_ends(path: Path) -> None:
-    with path.open("rb") as stream:
-        head = stream.read(len(MAGIC))
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - 8))
-        tail = stream.read()
-    if size < SMALLEST or head != MAGIC or tail[-4:] != MAGIC:
-        raise _corrupt(path, f"it has no 'PAR1' at both ends of its {size} bytes")
-    footer = int.from_bytes(tail[:4], "little")
-    if not 0 < footer <= size - SMALLEST:
-        raise _corrupt(path, f"its footer claims {footer} of its {size} bytes")
-
-
-def _check_chunks(path: Path, metadata: pq.FileMetaData) -> None:
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    counts = [group.num_rows for group in groups]
-    if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
-        raise _corrupt(path, f"its row groups do not add up to {metadata.num_rows} rows")
-    room = path.stat().st_size - metadata.serialized_size - 8
-    # A row group without rows has no pages, and writers give them any place.
-    full = [group for group in groups if group.num_rows > 0]
-    for chunk in (group.column(index) for group in full for index in range(group.num_columns)):
-        start, size = chunk.data_page_offset, chunk.total_compressed_size
-        if chunk.has_dictionary_page:
-            start = min(start, chunk.dictionary_page_offset)
-        if start < len(MAGIC) or size < 0 or start + size > room:
-            raise _corrupt(path, f"column '{chunk.path_in_schema}' lies outside of it")
-
-
-def _corrupt(path: Path, why: str) -> CorruptData:
-    return CorruptData(f"{path} is not whole Parquet: {why}")
