@@ -16,6 +16,7 @@
     ├── NotReproduced (ValueError)        something is not what its sources and rules give
     │   └── LeakFound                     it holds what was not known at the label's time
     ├── StorageError (OSError)            a folder or store that cannot be read or written
+    ├── JobFailed (RuntimeError)          work given to a runner that it did not finish
     └── MissingDependency (ImportError)   a library that an extra of the package brings
 """
 
@@ -99,6 +100,10 @@ class LeakFound(NotReproduced):
 
 class StorageError(JukeboxError, OSError):
     """A folder, file or store cannot be read or written."""
+
+
+class JobFailed(JukeboxError, RuntimeError):
+    """A runner, or one of its workers, gave up; the message says what it said."""
 
 
 class MissingDependency(JukeboxError, ImportError):

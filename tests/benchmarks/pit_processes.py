@@ -20,6 +20,8 @@ PACKAGES = {"duckdb": ["duckdb"], "feast": ["feast[duckdb]"]}
 # Distribution whose version a result names, by the first word of the engine's name.
 NAMED = {"floor": "pyarrow", "beam": "apache-beam", "polars": "polars", "duckdb": "duckdb", "feast": "feast"}
 CGROUPS = Path("/sys/fs/cgroup")
+# DuckDB spills to its working folder, by default until the disk is full.
+SPILL = 20 * 2**30
 
 
 class Skipped(Exception):
@@ -80,13 +82,17 @@ def run(
 ) -> Run:
     """Return the figures of an engine's process, which leaves ``out``.
 
-    ``limit`` is the path of a control group to join, or "data:BYTES" for the kernel's own limit. Raises Skipped with
-    the last line of what the process complained of.
+    ``limit`` is the path of a control group to join, or "data:BYTES" for the kernel's own limit. The process works in
+    a folder that is removed with all that it spilled there. Raises Skipped where it takes longer than ``seconds`` or
+    spills more than 20 GB, and with the last line of what it complained of.
     """
     out.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         figures, complaint = Path(temporary) / "figures.json", Path(temporary) / "stderr"
-        command = [python_of(engine, folder), HERE / "pit_peers.py", engine, workload, out, figures, str(repeats)]
+        files = [workload.resolve(), out.resolve(), figures]
+        command = [python_of(engine, folder).absolute(), HERE / "pit_peers.py", engine, *files, str(repeats)]
+        spill = Path(temporary) / "working"
+        spill.mkdir()
         kernel = {"JUKEBOX_KERNEL": "numpy"} if engine == "jukebox_numpy" else {}
         with complaint.open("w") as stderr:
             start = time.perf_counter()
@@ -94,25 +100,46 @@ def run(
                 command,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
+                cwd=spill,
                 env=environment(folder) | kernel,
                 preexec_fn=(lambda: _limited(limit)) if limit else None,  # noqa: PLW1509  no thread is running yet
             )
-            timer = threading.Timer(seconds, process.kill)
-            timer.start()
+            ended, broken = threading.Event(), []
+            watch = threading.Thread(target=_watched, args=(process, spill, seconds, ended, broken))
+            watch.start()
             _, status, used = os.wait4(process.pid, 0)
             wall = time.perf_counter() - start
-            timer.cancel()
+            ended.set()
+            watch.join()
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            raise Skipped(_why(process.returncode, wall, seconds, complaint.read_text()))
+            raise Skipped(broken[0] if broken else _why(process.returncode, wall, complaint.read_text()))
         found = json.loads(figures.read_text())
     cpu = used.ru_utime + used.ru_stime
     return Run(cpu, wall, found["work_cpu_seconds"], found["peak_mb"], found["walls"])
 
 
-def _why(code: int, wall: float, seconds: float, complaint: str) -> str:
-    if wall >= seconds:
-        return f"not finished after {seconds:.0f} s"
+def _watched(process: subprocess.Popen, spill: Path, seconds: float, ended: threading.Event, broken: list[str]) -> None:
+    start = time.perf_counter()
+    while not ended.wait(0.5):
+        if time.perf_counter() - start > seconds:
+            broken.append(f"not finished after {seconds:.0f} s")
+        elif _size(spill) > SPILL:
+            broken.append(f"more than {SPILL // 2**30} GB spilled to disk after {time.perf_counter() - start:.0f} s")
+        if broken:
+            process.kill()
+            return
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            size += path.lstat().st_blocks * 512
+    return size
+
+
+def _why(code: int, wall: float, complaint: str) -> str:
     if code < 0:
         return f"killed by signal {-code} after {wall:.0f} s (9: out of memory)"
     return next((line for line in reversed(complaint.splitlines()) if line.strip()), f"exit code {code}")

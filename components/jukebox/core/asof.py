@@ -45,15 +45,16 @@ class Features:
     """One feature table and what is asked of it.
 
     ``keys`` maps label columns to feature columns (none: one global series), ``values`` output columns to feature
-    columns. ``created_time`` names the column that says when a row became known. ``max_age``, counted from event
-    time with its edge included, holds for all outputs, or is a mapping from some of them to their own.
-    ``last_non_null`` names outputs that the newest known row with a value answers, whatever newer rows hold null.
+    columns. ``created_time`` names the column that says when a row became known; rows of a table without
+    ``event_time`` (None) are true at all times. ``max_age``, counted from event time with its edge included, holds for
+    all outputs, or is a mapping from some of them to their own. ``last_non_null`` names outputs that the newest known
+    row with a value answers, whatever newer rows hold null.
     """
 
     table: pa.Table | Pieces | Stream
     _: KW_ONLY
     keys: Mapping[str, str]
-    event_time: str
+    event_time: str | None
     values: Mapping[str, str]
     created_time: str | None = None
     max_age: timedelta | Mapping[str, timedelta | None] | None = None
@@ -65,8 +66,11 @@ class Features:
 
     def columns(self) -> list[str]:
         """Return every feature column that is read, once."""
-        created = [] if self.created_time is None else [self.created_time]
-        return list(dict.fromkeys([*self.keys.values(), self.event_time, *created, *self.values.values()]))
+        return list(dict.fromkeys([*self.keys.values(), *self.times(), *self.values.values()]))
+
+    def times(self) -> list[str]:
+        """Return the columns of event and created time that there are."""
+        return [name for name in (self.event_time, self.created_time) if name is not None]
 
 
 def join(

@@ -64,7 +64,8 @@ def answers_of(under_way: Pass, race: Race) -> Answers:
         young.update(dict.fromkeys(outputs, fresh))
         if under_way.rules.proof is not None:
             used = age if fresh is None else age.among(fresh)
-            told.update(dict.fromkeys(outputs, ages_told(used, fine=under_way.rules.mergeable)))
+            timeless, mergeable = asked.event_time is None, under_way.rules.mergeable
+            told.update(dict.fromkeys(outputs, ages_told(used, timeless=timeless, fine=mergeable)))
     newer = _newer(under_way, race, chosen)
     return Answers(race, slots.rows[known], won, race.winners[won, POSITION], young, told, newer)
 

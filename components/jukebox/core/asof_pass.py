@@ -101,9 +101,8 @@ class Pass:
     def columns(self) -> list[str]:
         """Return the columns that rows race by: keys, times, and those that must hold a value."""
         asked = self.asked
-        created = [] if asked.created_time is None else [asked.created_time]
         needed = [race.column for race in self.races if race.column is not None]
-        return list(dict.fromkeys([*asked.keys.values(), asked.event_time, *created, *needed]))
+        return list(dict.fromkeys([*asked.keys.values(), *asked.times(), *needed]))
 
 
 def begun(labels: Labels, asked: Features, rules: Rules, schema: pa.Schema, whose: str, *, stores: bool) -> Pass:
@@ -118,7 +117,7 @@ def begun(labels: Labels, asked: Features, rules: Rules, schema: pa.Schema, whos
         store = Store(names, types, np.full(len(slots), NONE)) if stores else None
         hidden = None if examined is None else examined.slots.winners()
         races.append(Race(column, tuple(outputs), slots.winners(), hidden, store))
-    event_clock = clock_of(schema.field(asked.event_time), whose)
+    event_clock = labels.clock if asked.event_time is None else clock_of(schema.field(asked.event_time), whose)
     created_clock = None if asked.created_time is None else clock_of(schema.field(asked.created_time), whose)
     return Pass(labels, asked, rules, keys, slots, tuple(races), examined, event_clock, created_clock)
 
@@ -134,7 +133,9 @@ def take_in(under_way: Pass, rows: pa.Table, first: int) -> None:
     """Let rows race whose first is at position ``first`` of the table; several threads may call at once."""
     asked, slots = under_way.asked, under_way.slots
     codes = under_way.keys.codes([rows.column(name) for name in asked.keys.values()], len(rows))
-    event, dated = counted(rows.column(asked.event_time))
+    # What is true at all times has been since before any label.
+    timeless = np.full(len(rows), LOWEST), None
+    event, dated = timeless if asked.event_time is None else counted(rows.column(asked.event_time))
     seen = _visible(under_way, rows, event, dated)
     masks = [None if race.column is None else known_of(combined(rows.column(race.column))) for race in under_way.races]
     if under_way.examined is None or seen.since is None:
@@ -172,7 +173,8 @@ class Seen(NamedTuple):
 
 def _visible(under_way: Pass, rows: pa.Table, event: Integers, dated: Mask) -> Seen:
     asked, rules, theirs = under_way.asked, under_way.rules, under_way.labels.clock
-    since, past = threshold(event, under_way.event_clock, theirs, exact=rules.allow_exact)
+    exact = rules.allow_exact or asked.event_time is None
+    since, past = threshold(event, under_way.event_clock, theirs, exact=exact)
     past = _both(past, dated)
     if asked.created_time is None or under_way.created_clock is None:
         return Seen(None, since, past, None, None)

@@ -122,10 +122,10 @@ def newer_unknown(examined: Examined, hidden: Integers, used: Truths, event: Int
     return int((~used[found] | (hidden[best[found], EVENT] > event[found])).sum())
 
 
-def ages_told(age: Age | Ticks, *, fine: bool) -> Ages:
-    """Return what is told of the ages of used rows; with ``fine`` so that it can be merged."""
-    if len(age) == 0:
-        return Ages(0, None, None, (), np.zeros(FINE, np.int64) if fine else None)
+def ages_told(age: Age | Ticks, *, timeless: bool, fine: bool) -> Ages:
+    """Return what is told of the ages of used rows, with ``fine`` so that it can be merged; timeless ones have none."""
+    if len(age) == 0 or timeless:
+        return Ages(len(age), None, None, (), np.zeros(FINE, np.int64) if fine else None)
     micro = age.microseconds()
     middle = (len(micro) - 1) // 2
     counts = np.bincount(np.searchsorted(BOUNDS, micro), minlength=len(BOUNDS) + 1)
@@ -168,9 +168,10 @@ def _added(one: ColumnProof, other: ColumnProof, fine: Integers) -> ColumnProof:
         told = other if one.answered == 0 else one
         greatest, median = told.greatest_age_us, told.median_age_us
     else:
-        greatest = max(one.greatest_age_us or 0, other.greatest_age_us or 0)
+        greatest = None if one.greatest_age_us is None else max(one.greatest_age_us, other.greatest_age_us or 0)
         middle = (one.answered + other.answered - 1) // 2
-        median = _coarse(int(np.searchsorted(np.cumsum(fine), middle, side="right")))
+        place = int(np.searchsorted(np.cumsum(fine), middle, side="right"))
+        median = None if greatest is None else _coarse(place)
     bars = dict(one.age_histogram)
     for bound, count in other.age_histogram:
         bars[bound] = bars.get(bound, 0) + count

@@ -46,6 +46,8 @@ def _check_names(asked: Features, whose: str) -> None:
     _check_outputs_named(asked, whose)
     for column in asked.values:
         _check_limit(asked.limit(column), column)
+        if asked.event_time is None and asked.limit(column) is not None:
+            raise InvalidValue(f"max_age of '{column}' counts from event time, and {whose} has none")
 
 
 def _check_outputs_named(asked: Features, whose: str) -> None:
@@ -89,7 +91,7 @@ def check_columns(labels: pa.Schema, source: pa.Schema, asked: Features, label_t
     for ours, theirs in asked.keys.items():
         _check_meet(labels.field(ours), source.field(theirs), whose)
     ours_clock = label_clock(labels, label_time)
-    for name in [asked.event_time, *([] if asked.created_time is None else [asked.created_time])]:
+    for name in asked.times():
         _check_clocks(labels.field(label_time), ours_clock, source.field(name), whose)
 
 

@@ -137,7 +137,7 @@ def may_be_seen(under_way: Pass, source: Source, piece: Piece) -> bool:
         bounds = piece.bounds(name)
         if bounds is not None and not keys.meet(*bounds):
             return False
-    bounds = piece.bounds(asked.event_time)
+    bounds = None if asked.event_time is None else piece.bounds(asked.event_time)
     if bounds is None or not isinstance(bounds[0], int):
         return True
     least = np.array([bounds[0]], np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from jukebox.core.splits import EVAL, TRAIN, Split
-from jukebox.engine.training_sets import WHOLE
+from jukebox.engine.training_files import WHOLE
 from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.formats import parquet
 from jukebox.formats.files import reading, source_files

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import replace
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,12 +14,14 @@ from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
 from jukebox.errors import StorageError
 from jukebox.formats import parquet
+from jukebox.formats.columns import chosen, same_types
 from jukebox.tables import Manifest, Source, combined, partition_folder, partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
+    from jukebox.core.asof_pieces import Bounds, Piece
     from jukebox.engine.catalog import Partition
 
 _NANOSECONDS = {
@@ -101,6 +103,79 @@ def _named(held: Mapping[date, Manifest]) -> tuple[Source, ...]:
     return tuple(Source(f"date={day.isoformat()}", part.fingerprint) for day, part in held.items())
 
 
+@dataclass(frozen=True)
+class PartitionPieces:
+    """Columns of a feature table in pieces: the row groups of its partitions in the order of their dates.
+
+    Partitions of no rows are passed over. Times that some have in microseconds and others in nanoseconds come in
+    nanoseconds. Raises CorruptData or StorageError with the name of the file.
+    """
+
+    partitions: Sequence[Partition]
+    columns: Sequence[str]
+
+    @cached_property
+    def _held(self) -> list[tuple[Partition, parquet.ParquetPieces]]:
+        held = [partition for partition in self.partitions if partition.manifest.rows]
+        return [(partition, parquet.ParquetPieces([partition.path])) for partition in held]
+
+    @cached_property
+    def _finer(self) -> dict[str, pa.DataType]:
+        return _finer([partition for partition, _ in self._held], self.columns)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns and their types; raises MissingColumn."""
+        first, pieces = self._held[0]
+        there = pieces.schema
+        chosen(self.columns, there.names, first.path)
+        return pa.schema([(name, self._finer.get(name, there.field(name).type)) for name in self.columns])
+
+    @cached_property
+    def _pieces(self) -> list[Piece]:
+        first = self._held[0][0].path
+        found: list[Piece] = []
+        for partition, pieces in self._held:
+            chosen(self.columns, pieces.schema.names, partition.path)
+            alike = pa.schema([field for field in self.schema if field.name not in self._finer])
+            same_types(pieces.schema, alike, partition.path, first)
+            found.extend(_Finer(piece, self._finer) if self._finer else piece for piece in pieces.pieces())
+        return found
+
+    def pieces(self) -> Sequence[Piece]:
+        """Return the row groups."""
+        return self._pieces
+
+
+@dataclass(frozen=True)
+class _Finer:
+    """A piece some of whose times are told in nanoseconds."""
+
+    piece: Piece
+    kinds: Mapping[str, pa.DataType]
+
+    @property
+    def rows(self) -> int:
+        return self.piece.rows
+
+    def read(self, columns: Sequence[str], encoded: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
+        for batch in self.piece.read(columns, encoded):
+            yield _cast(batch, columns, self.kinds)
+
+    def bounds(self, column: str) -> Bounds | None:
+        return None if column in self.kinds else self.piece.bounds(column)
+
+
+def _finer(held: Sequence[Partition], columns: Sequence[str]) -> dict[str, pa.DataType]:
+    kinds = {name: frozenset(part.manifest.schema.get(name, "") for part in held) for name in columns}
+    return {name: _NANOSECONDS[each] for name, each in kinds.items() if each in _NANOSECONDS}
+
+
+def _cast(batch: pa.RecordBatch, columns: Sequence[str], kinds: Mapping[str, pa.DataType]) -> pa.RecordBatch:
+    arrays = [batch.column(name).cast(kinds[name]) if name in kinds else batch.column(name) for name in columns]
+    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
 def read_partitions(partitions: Sequence[Partition], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``partitions`` in the order of their dates; those of no rows are passed over.
 
@@ -108,15 +183,10 @@ def read_partitions(partitions: Sequence[Partition], columns: Sequence[str]) -> 
     Raises CorruptData or StorageError with the name of the file.
     """
     held = [partition for partition in partitions if partition.manifest.rows]
-    finer = {}
-    for name in columns:
-        kinds = frozenset(part.manifest.schema.get(name, "") for part in held)
-        if kinds in _NANOSECONDS:
-            finer[name] = _NANOSECONDS[kinds]
+    finer = _finer(held, columns)
     for partition in held:
         for batch in parquet.read(partition.path, columns=columns):
-            arrays = [batch.column(name).cast(finer[name]) if name in finer else batch.column(name) for name in columns]
-            yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+            yield _cast(batch, columns, finer)
 
 
 class _Tally:

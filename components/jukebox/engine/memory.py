@@ -21,15 +21,13 @@ _LIMITS = (
 )
 
 
-def rows_that_fit(schema: pa.Schema, *, of: int) -> int:
-    """Return how many rows of the schema a join may hold at once: all ``of`` them, or equal parts.
+def rows_that_fit(schema: pa.Schema) -> int:
+    """Return how many rows of the schema a join may hold at once, 65,536 at the least.
 
     Two fifths of what the machine, its control group and the process's own limits leave are used.
     """
     width = BESIDE + sum(2 * _width(column.type) for column in schema)
-    fit = max(LEAST_ROWS, int(available() * SHARE) // width)
-    parts = max(1, -(-of // fit))
-    return max(1, -(-of // parts))
+    return max(LEAST_ROWS, int(available() * SHARE) // width)
 
 
 def available() -> int:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from jukebox.engine.catalog import Partition
 from jukebox.engine.feature_tables import read_partitions
-from jukebox.engine.training_sets import WHOLE
+from jukebox.engine.training_files import WHOLE
 from jukebox.formats import parquet
 from jukebox.tables import partitions
 

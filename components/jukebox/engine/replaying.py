@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from jukebox.core.fingerprints import fingerprint_of
 from jukebox.engine.plans import plan_of
-from jukebox.engine.training_sets import WHOLE, make_training_set
+from jukebox.engine.training_files import WHOLE
+from jukebox.engine.training_sets import make_training_set
 from jukebox.engine.verifying import require_whole
 from jukebox.errors import InvalidValue, NotReproduced
 from jukebox.formats import parquet

@@ -3,53 +3,89 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from jukebox.core.asof import Features, join_proven
-from jukebox.core.fingerprints import fingerprint_of
-from jukebox.core.splits import EVAL, TRAIN
-from jukebox.engine.feature_tables import read_partitions
+from jukebox.core.asof import Features
+from jukebox.core.fingerprints import Fingerprint
+from jukebox.engine.feature_tables import PartitionPieces
+from jukebox.engine.joining import Shards, Spine
 from jukebox.engine.labels import label_schema, read_labels
-from jukebox.errors import MissingColumn, NameClash, StorageError, reason
+from jukebox.engine.training_files import write_splits, write_whole
+from jukebox.errors import MissingColumn, NameClash
 from jukebox.features import format_duration
 from jukebox.features.data_types import arrow_type
-from jukebox.formats import parquet, tfexample, tfrecord
-from jukebox.tables import MANIFEST, Manifest, Source
+from jukebox.formats import tfexample
+from jukebox.tables import Manifest, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    import numpy as np
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jukebox.core.asof import Progress, Proof
     from jukebox.engine.plans import Plan, PlannedTable
     from jukebox.engine.requests import Asked
 
-WHOLE = "training_set.parquet"
-SHARD_ROWS = 65_536
 RULES = ("label_time", "allow_exact", "as_known", "proof")
 
 
 def make_training_set(plan: Plan, out: str, *, progress: Callable[[Progress], None] | None = None) -> Manifest:
     """Leave at ``out`` the training set that ``plan`` describes, every label once and in order; return its manifest.
 
-    What is wrong with the plan is found before anything is written, and the manifest comes last. Raises
-    MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData and StorageError.
+    What is wrong with the plan is found before anything is written, and the manifest comes last. Labels that do not
+    fit into memory go in shards. Raises MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData
+    and StorageError.
     """
     schema = label_schema(plan.labels, plan.label_time, plan.label_keys)
     _require(plan, schema)
     split = plan.split.over(schema.names)
     split.require(schema)
-    labels = pa.Table.from_batches(read_labels(plan.labels, schema), schema)
-    table, proven = joined(labels, plan, progress=progress)
-    rows = write_training_set(out, table, split.train_mask(labels, plan.label_time))
-    source = Source(plan.labels, fingerprint_of(labels, schema))
-    return described(replace(plan, split=split), table, source, proven, rows).write(out)
+    labels = Fingerprint(schema)
+    join = joined(plan, schema, progress=progress)
+    made = _selected(join.schema(schema), plan, schema)
+    tfexample.check(made)
+    spine = Spine(schema, partial(_read, plan.labels, schema, labels))
+    content = Content(made)
+    write_whole(out, content.watch(join.batches(spine)), made)
+    rows = write_splits(out, split, plan.label_time)
+    proven = dict(chain.from_iterable(map(_proven, join.proofs)))
+    source = Source(plan.labels, labels.hexdigest())
+    return described(replace(plan, split=split), content, source, proven, rows).write(out)
+
+
+def _read(path: str, schema: pa.Schema, seen: Fingerprint, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield columns of the labels; whoever reads all of them fingerprints them by the way."""
+    for batch in read_labels(path, schema):
+        if list(columns) == schema.names:
+            seen.update(batch)
+        yield pa.RecordBatch.from_arrays([batch.column(name) for name in columns], names=list(columns))
+
+
+class Content:
+    """What is learnt of a training set's rows on their way to the disk; its columns come in the order of ``schema``."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema, self.rows = schema, 0
+        self._fingerprint = Fingerprint(schema)
+
+    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches with the schema's columns."""
+        for batch in batches:
+            columns = [batch.column(batch.schema.get_field_index(name)) for name in self.schema.names]
+            ordered = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+            self._fingerprint.update(ordered)
+            self.rows += ordered.num_rows
+            yield ordered
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of all rows so far."""
+        return self._fingerprint.hexdigest()
+
+
+def _selected(schema: pa.Schema, plan: Plan, labels: pa.Schema) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in [*labels.names, *(member.column for member in plan.members)]])
 
 
 def _require(plan: Plan, schema: pa.Schema) -> None:
@@ -62,51 +98,24 @@ def _require(plan: Plan, schema: pa.Schema) -> None:
         raise MissingColumn(f"column '{plan.label_time}' is not in the labels; they have {', '.join(schema.names)}")
 
 
-def joined(
-    labels: pa.Table, plan: Plan, *, progress: Callable[[Progress], None] | None = None
-) -> tuple[pa.Table, dict[str, dict[str, Any]]]:
-    """Return the labels with the plan's columns in its order, and what is proven of each column.
-
-    Raises what ``jukebox.core.asof`` raises.
-    """
+def joined(plan: Plan, labels: pa.Schema, *, progress: Callable[[Progress], None] | None = None) -> Shards:
+    """Return the plan's join over labels of this schema, before its first row."""
     features = [features_of(table, labels, plan.label_time) for table in plan.tables]
-    rules: dict[str, Any] = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
-    table, proofs = join_proven(labels, features, label_time=plan.label_time, **rules, progress=progress)
-    statics = [each.static for each in plan.tables]
-    columns = [*labels.column_names, *(member.column for member in plan.members)]
-    return table.select(columns), dict(chain.from_iterable(map(_proven, proofs, statics)))
+    rules = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
+    return Shards(features, plan.label_time, rules, progress=progress)
 
 
-def features_of(table: PlannedTable, labels: pa.Table, label_time: str) -> Features:
+def features_of(table: PlannedTable, labels: pa.Schema, label_time: str) -> Features:
     """Return what the join takes of a planned table: its rows, and what is asked of them."""
-    rows: Iterator[pa.RecordBatch] | pa.Table
-    rows = read_partitions(table.partitions, table.columns)
-    if not table.rows:
-        rows = _no_rows(table, labels.schema, label_time)
-    elif table.static:
-        rows = _always(rows, table.event_time, labels[label_time])
     return Features(
-        rows,
-        keys=table.keys,
-        event_time=table.event_time,
+        PartitionPieces(table.partitions, table.columns) if table.rows else _no_rows(table, labels, label_time),
+        keys=dict(table.keys),
+        event_time=None if table.static else table.event_time,
         values={member.column: member.source_column for member in table.members},
         created_time=table.about.created_time,
         max_age={member.column: member.max_age for member in table.members},
         last_non_null=tuple(member.column for member in table.members if member.last_non_null),
     )
-
-
-def _always(rows: Iterator[pa.RecordBatch], name: str, times: pa.ChunkedArray) -> Iterator[pa.RecordBatch]:
-    # A static row's time is the epoch in the table; here it comes before every label, in the labels' kind of time.
-    kind, counted = times.type, times
-    if pa.types.is_temporal(kind):
-        counted = times.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64())
-    first = pc.min(counted).as_py()
-    before = pa.array([0 if first is None else first - 1], counted.type).cast(kind)[0]
-    for batch in rows:
-        at = batch.schema.get_field_index(name)
-        columns = [*batch.columns[:at], pa.repeat(before, batch.num_rows), *batch.columns[at + 1 :]]
-        yield pa.RecordBatch.from_arrays(columns, schema=batch.schema.set(at, pa.field(name, kind)))
 
 
 def _no_rows(table: PlannedTable, labels: pa.Schema, label_time: str) -> pa.Table:
@@ -118,55 +127,22 @@ def _no_rows(table: PlannedTable, labels: pa.Schema, label_time: str) -> pa.Tabl
     return pa.schema(fields).empty_table()
 
 
-def _proven(proof: Proof, static: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    # The rows of a static table have no age; that of the time which they are joined by means nothing.
-    ageless: dict[str, Any] = {"greatest_age_us": None, "median_age_us": None, "age_histogram": []} if static else {}
+def _proven(proof: Proof) -> Iterator[tuple[str, dict[str, Any]]]:
     for column in proof.columns:
-        bars = [list(bar) for bar in column.age_histogram]
-        yield column.column, {**asdict(column), "age_histogram": bars, **ageless}
-
-
-def write_training_set(out: str, table: pa.Table, train: np.ndarray) -> dict[str, int]:
-    """Write the whole table as Parquet and each split as gzip TFRecords of tf.Example; return the splits' rows.
-
-    What an earlier join left at ``out`` goes first. Raises InvalidType for a column that a tf.Example cannot hold,
-    before anything is written, and StorageError.
-    """
-    tfexample.check(table.schema)
-    _clear(Path(out))
-    parquet.write(Path(out) / WHOLE, table.to_batches(), schema=table.schema)
-    rows = {}
-    for split, mask in ((TRAIN, train), (EVAL, ~train)):
-        part = table.filter(pa.array(mask))
-        rows[split] = part.num_rows
-        shards = max(1, -(-part.num_rows // SHARD_ROWS))
-        for shard in range(shards):
-            name = f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
-            batches = part.slice(shard * SHARD_ROWS, SHARD_ROWS).to_batches()
-            tfrecord.write(Path(out) / f"Split-{split}" / name, batches, schema=part.schema)
-    return rows
-
-
-def _clear(out: Path) -> None:
-    # The manifest first, so that nothing looks whole from here on; and more shards may lie there than are to come.
-    try:
-        for path in (out / MANIFEST, *out.glob("Split-*/data_tfrecord-*.gz")):
-            path.unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"{out} cannot be written: {reason(exc)}") from exc
+        yield column.column, {**asdict(column), "age_histogram": [list(bar) for bar in column.age_histogram]}
 
 
 def described(
-    plan: Plan, table: pa.Table, labels: Source, proven: Mapping[str, Mapping[str, Any]], splits: Mapping[str, int]
+    plan: Plan, content: Content, labels: Source, proven: Mapping[str, Mapping[str, Any]], splits: Mapping[str, int]
 ) -> Manifest:
     """Return the manifest of a training set: its content, the plan that it was made by, and the proof."""
     places = {member.column: number for number, each in enumerate(plan.tables) for member in each.members}
     return Manifest(
         kind="training_set",
-        rows=table.num_rows,
-        schema={field.name: str(field.type) for field in table.schema},
+        rows=content.rows,
+        schema={field.name: str(field.type) for field in content.schema},
         event_time=plan.label_time,
-        fingerprint=fingerprint_of(table, table.schema),
+        fingerprint=content.fingerprint(),
         inputs=(labels, *(Source(str(part.path), part.manifest.fingerprint) for part in plan.partitions)),
         details={
             "splits": dict(splits),

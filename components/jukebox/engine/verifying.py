@@ -16,7 +16,7 @@ from jukebox.core.sampling import scattered
 from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.plans import plan_of
-from jukebox.engine.training_sets import WHOLE
+from jukebox.engine.training_files import WHOLE
 from jukebox.engine.verification import (
     EITHER,
     FUTURE,

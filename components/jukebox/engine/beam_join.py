@@ -1,0 +1,181 @@
+"""The join on Beam: pieces race on its workers, only the winners of slots are shuffled, one file takes its place.
+
+What is the job's own lies in a folder beside the output whose name begins with a dot, and goes with the job; the
+output appears under its name when it is whole, and never before.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.utils.shared import Shared
+
+from jukebox import errors
+from jukebox.core import asof_rules
+from jukebox.core.asof_pass import Rules
+from jukebox.core.asof_pieces import Pieces, opened
+from jukebox.core.asof_times import ticks
+from jukebox.engine import beam_files
+from jukebox.engine.beam_steps import Finish, Job, Merge, Race, Shard, Together, result
+from jukebox.engine.joining import Shards
+from jukebox.engine.memory import rows_that_fit
+from jukebox.errors import InvalidType, JobFailed, JukeboxError
+from jukebox.formats import parquet, tfexample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jukebox.core.asof import Features, Proof
+    from jukebox.core.asof_pieces import Piece
+
+LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_RAISED = re.compile(r"jukebox\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+def join_files(
+    labels: str | Pieces,
+    features: Sequence[Features],
+    out: str,
+    *,
+    label_time: str,
+    allow_exact: bool = True,
+    as_known: bool = True,
+    proof: str = "sample",
+    label_rows: int | None = None,
+    beam_pipeline_args: Sequence[str] = (),
+) -> list[Proof]:
+    """Make the file ``out`` hold the labels with the asked features beside them, as ``engine.joining`` does, on Beam.
+
+    ``labels`` is a path, or pieces; a feature table is a ``pa.Table``, or pieces that can be sent to workers, as those
+    of ``beam_files.pieces_at`` can. Paths are of any file system that Beam knows, those without a scheme of this
+    machine, which workers must then share. ``out`` ends in .parquet, .tfrecord.gz or .tfrecord. Labels go in shards
+    of ``label_rows`` consecutive rows, by default as many as fit into a worker that is like this machine. Without
+    ``--runner`` among ``beam_pipeline_args`` the pipeline runs here, in this process.
+
+    Returns the proofs. Raises what ``jukebox.core.asof.join`` raises, CorruptData, NoPartition and StorageError, and
+    JobFailed where a worker or the runner gave up; no output is left then.
+    """
+    options = _options(beam_pipeline_args)
+    # S3 and others take their credentials from the options.
+    FileSystems.set_options(options)
+    rules = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
+    read = labels if isinstance(labels, Pieces) else beam_files.pieces_at([labels])
+    ending = beam_files.ending_of(out)
+    schema = Shards(features, label_time, rules).schema(read.schema)
+    if ending != parquet.SUFFIX:
+        tfexample.check(schema)
+    asked = tuple(_without_rows(one, number) for number, one in enumerate(features))
+    placed = [(table, n, part) for table, one in enumerate(features) for n, part in enumerate(_pieces(one))]
+    shards = list(_shards(read, schema, label_rows, options))
+    _check_label_times(shards, features, label_time)
+    parent, name = FileSystems.split(out)
+    folder = FileSystems.join(parent, f".{name}.{uuid.uuid4().hex}")
+    job = Job(asked, label_time, Rules(**rules), schema, folder, ending, Shared())
+    beam_files.new_folder(folder)
+    try:
+        _run(job, shards, placed, options)
+        whole, proofs = result(folder)
+        beam_files.renamed(whole, out)
+    finally:
+        beam_files.removed(folder)
+    return proofs
+
+
+def _options(arguments: Sequence[str]) -> PipelineOptions:
+    options = PipelineOptions(list(arguments))
+    if options.view_as(StandardOptions).runner is None:
+        options.view_as(StandardOptions).runner = LOCAL
+    return options
+
+
+def _pieces(asked: Features) -> Sequence[Piece]:
+    _, rows = opened(asked.table, "")
+    return rows.pieces() if isinstance(rows, Pieces) else ()
+
+
+def _without_rows(asked: Features, number: int) -> Features:
+    schema, rows = opened(asked.table, f"feature table {number}")
+    if not isinstance(rows, Pieces):
+        raise InvalidType(f"feature table {number} is a stream; workers need a table, or pieces that they can read")
+    return replace(asked, table=schema.empty_table())
+
+
+def _shards(labels: Pieces, joined: pa.Schema, rows: int | None, options: PipelineOptions) -> Iterator[Shard]:
+    pieces = [(piece, piece.rows) for piece in labels.pieces()]
+    count = sum(rows for _, rows in pieces)
+    if rows is None:
+        workers = max(1, options.view_as(DirectOptions).direct_num_workers)
+        rows = max(1, rows_that_fit(joined, of=count) // workers)
+    parts: dict[int, list[tuple[Piece, int, int]]] = defaultdict(list)
+    first = 0
+    for piece, size in pieces:
+        for number in range(first // rows, -(-(first + size) // rows)):
+            low, high = max(number * rows, first), min((number + 1) * rows, first + size)
+            parts[number].append((piece, low - first, high - first))
+        first += size
+    for number in range(max(1, len(parts))):
+        yield Shard(number, tuple(parts[number]), labels.schema)
+
+
+def _check_label_times(shards: Sequence[Shard], features: Sequence[Features], label_time: str) -> None:
+    # Here, as an error that a worker raises comes after other workers' work, and from some runners four times.
+    for shard in shards:
+        times, known = ticks(shard.read([label_time]).column(label_time))
+        asof_rules.check_label_times(times, known, label_time)
+        asof_rules.check_countable(times, asof_rules.label_clock(shard.schema, label_time), features, label_time)
+
+
+def _run(job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]], options: PipelineOptions) -> None:
+    pipeline = beam.Pipeline(options=options)
+    _lay_out(pipeline, job, shards, placed)
+    try:
+        pipeline.run().wait_until_finish()
+    except JukeboxError:
+        raise
+    except Exception as exc:
+        raise _told(exc) from exc
+
+
+def _lay_out(
+    pipeline: beam.Pipeline, job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]]
+) -> None:
+    tasks = pipeline | "Pieces" >> beam.Create(placed, reshuffle=False)
+    # A shuffle for each shard keeps the shards' races in stages apart: a bundle has the labels of one.
+    raced = [
+        tasks | f"Spread {shard.number}" >> beam.Reshuffle() | f"Race {shard.number}" >> beam.ParDo(Race(job, shard))
+        for shard in shards
+    ]
+    winners = (
+        raced
+        | "Winners" >> beam.Flatten(pipeline=pipeline)
+        | "Merge" >> beam.CombinePerKey(Merge(job, shards))
+        | "By shard" >> beam.Map(lambda keyed: (keyed[0][0], keyed[1]))
+    )
+    numbers = pipeline | "Shards" >> beam.Create([(shard.number, None) for shard in shards])
+    (
+        {"shard": numbers, "winners": winners}
+        | "Group" >> beam.CoGroupByKey()
+        | "Finish" >> beam.ParDo(Finish(job, shards))
+        | "All" >> beam.Map(lambda finished: (None, finished))
+        | "Gather" >> beam.GroupByKey()
+        | "Together" >> beam.ParDo(Together(job))
+    )
+
+
+def _told(exc: Exception) -> JukeboxError:
+    """Return the error that a worker raised, found in what the runner says, or what the runner says."""
+    found = _RAISED.findall(str(exc))
+    for name, message in found:
+        kind: Any = getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, JukeboxError):
+            raised: JukeboxError = kind(message)
+            return raised
+    return JobFailed(f"the Beam pipeline did not finish: {errors.reason(exc)}")
