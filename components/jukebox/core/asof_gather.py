@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jukebox.core import kernel
 from jukebox.core.asof_slots import ascending
@@ -68,7 +69,7 @@ class FixedSink:
         if isinstance(chunk, pa.ExtensionArray):
             chunk = chunk.storage
         if pa.types.is_boolean(chunk.type):
-            chunk = chunk.cast(pa.uint8())
+            chunk = pc.cast(chunk, pa.uint8())
         bits, values = chunk.buffers()
         if values is None:  # nothing but nulls need have no values
             values, bits = bytes(len(chunk) * self._width), bytes(-(-(len(chunk) + chunk.offset) // _BYTE))
@@ -92,7 +93,7 @@ class FixedSink:
         kind = pa.uint8() if bools else self._plain
         array = pa.Array.from_buffers(kind, len(known), [bits, pa.py_buffer(self._values)], nulls)
         if bools:
-            array = array.cast(pa.bool_())
+            array = pc.cast(array, pa.bool_())
         return pa.chunked_array(restored(array, self._kind), self._kind)
 
 
@@ -137,7 +138,9 @@ def fetch(piece: Piece, first: int, sinks: Sequence[tuple[str, Sink]], places: P
     if inside.start == inside.stop:
         return
     names = list(dict.fromkeys(name for name, _ in sinks))
-    for batch in piece.read(names):
+    # Of texts only those that win are made out of their dictionaries.
+    texts = [name for name, sink in sinks if isinstance(sink, AnySink) and pa.types.is_string(sink.kind)]
+    for batch in piece.read(names, texts):
         part = places.within(first, batch.num_rows)
         if part.start < part.stop:
             for name, sink in sinks:

@@ -296,16 +296,15 @@ def _through_dictionaries(code: Callable[[pa.ChunkedArray], Codes], column: pa.C
     if not pa.types.is_dictionary(column.type):
         return code(column)
     dictionaries = pa.chunked_array([chunk.dictionary for chunk in column.chunks], column.type.value_type)
-    # The last entry stands for the null of an empty dictionary.
+    # The last entry stands for what is null.
     codes = np.append(code(dictionaries), np.int32(NONE))
     parts, start = [np.zeros(0, np.int32)], 0
     for chunk in column.chunks:
-        places = np.asarray(chunk.indices.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
-        known = known_of(chunk.indices)
-        found = codes[start + places]
-        parts.append(found if known is None else np.where(known, found, np.int32(NONE)))
+        places, known = integers(chunk.indices), known_of(chunk.indices)
+        places = places if known is None else np.where(known, places, len(codes) - 1 - start)
+        parts.append(codes[start:].take(places))
         start += len(chunk.dictionary)
-    return np.concatenate(parts)
+    return parts[1] if len(parts) == 2 else np.concatenate(parts)  # noqa: PLR2004 - one chunk
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -74,7 +74,7 @@ def _picked(column: pa.ChunkedArray, rows: Integers) -> list[pa.Array]:
     for chunk in column.chunks:
         low, high = np.searchsorted(rows, [start, start + len(chunk)])
         if low < high:
-            parts.append(kept(chunk, pa.array(rows[low:high] - start)))
+            parts.append(kept(chunk, as_arrow(rows[low:high] - start)))
         start += len(chunk)
     return parts
 
@@ -84,14 +84,14 @@ def kept(array: pa.Array, places: pa.Array) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         return kept(array.storage, places)
     if pa.types.is_dictionary(array.type):
-        taken = array.take(places).dictionary_decode()
+        taken = _taken(array.dictionary, pc.take(array.indices, places))
         return taken if stored(array.type) == taken.type else kept(taken, pa.array(np.arange(len(taken))))
     return _taken(array.view(pa.binary(16)) if stored(array.type) != array.type else array, places)
 
 
 def _taken(array: pa.Array, places: pa.Array) -> pa.Array:
     try:
-        return array.take(places)
+        return pc.take(array, places)
     except pa.ArrowNotImplementedError:
         # The newest layouts can be held before they can be taken.
         values = array.to_pylist()
@@ -115,12 +115,12 @@ def _across(chunks: Sequence[pa.Array], places: Integers) -> pa.Array:
     parts, rows, start = [], [np.zeros(0, np.int64)], 0
     for chunk in chunks:
         here = np.flatnonzero((places >= start) & (places < start + len(chunk)))
-        parts.append(_taken(chunk, pa.array(places[here] - start)))
+        parts.append(_taken(chunk, as_arrow(places[here] - start)))
         rows.append(here)
         start += len(chunk)
     back = np.full(len(places), -1)
     back[np.concatenate(rows)] = np.arange((places >= 0).sum())
-    return _taken(pa.concat_arrays(parts), pa.array(back, mask=back < 0))
+    return _taken(pa.concat_arrays(parts), as_arrow(back, back >= 0))
 
 
 def _widest(array: pa.Array) -> int:

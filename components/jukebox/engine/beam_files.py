@@ -1,4 +1,4 @@
-"""Files on any file system that Beam knows: Parquet read in pieces where it lies, other formats through a local copy."""
+"""Files on any file system that Beam knows: Parquet read in pieces where it lies, other formats from a local copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-import pyarrow as pa
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
@@ -21,6 +20,8 @@ from jukebox.formats.files import MANIFEST, source_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from jukebox.core.asof import Piece, Pieces
 
@@ -163,7 +164,7 @@ def ending_of(out: str) -> str:
 
 
 def put(out: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-    """Write a file in the format of its ending; raises InvalidType for what the format cannot hold, and StorageError."""
+    """Write a file in the format of its ending; raises InvalidType for what that cannot hold, and StorageError."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(out) if is_local(out) else Path(folder) / f"file{ending_of(out)}"
         if ending_of(out) == parquet.SUFFIX:

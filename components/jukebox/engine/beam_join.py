@@ -7,9 +7,12 @@ output appears under its name when it is whole, and never before.
 from __future__ import annotations
 
 import re
+import tempfile
 import uuid
 from collections import defaultdict
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -27,7 +30,7 @@ from jukebox.engine import beam_files
 from jukebox.engine.beam_steps import Finish, Job, Merge, Race, Shard, Together, result
 from jukebox.engine.joining import Shards
 from jukebox.engine.memory import rows_that_fit
-from jukebox.errors import InvalidType, JobFailed, JukeboxError
+from jukebox.errors import InvalidType, JobFailed, JukeboxError, StorageError, reason
 from jukebox.formats import parquet, tfexample
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof import Features, Proof
     from jukebox.core.asof_pieces import Piece
+    from jukebox.engine.joining import Spine
 
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _RAISED = re.compile(r"jukebox\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
@@ -66,7 +70,7 @@ def join_files(
     options = _options(beam_pipeline_args)
     # S3 and others take their credentials from the options.
     FileSystems.set_options(options)
-    rules = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
+    rules: dict[str, Any] = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
     read = labels if isinstance(labels, Pieces) else beam_files.pieces_at([labels])
     ending = beam_files.ending_of(out)
     schema = Shards(features, label_time, rules).schema(read.schema)
@@ -78,7 +82,7 @@ def join_files(
     _check_label_times(shards, features, label_time)
     parent, name = FileSystems.split(out)
     folder = FileSystems.join(parent, f".{name}.{uuid.uuid4().hex}")
-    job = Job(asked, label_time, Rules(**rules), schema, folder, ending, Shared())
+    job = Job(asked, label_time, Rules(**rules, mergeable=len(shards) > 1), schema, folder, ending, Shared())
     beam_files.new_folder(folder)
     try:
         _run(job, shards, placed, options)
@@ -87,6 +91,55 @@ def join_files(
     finally:
         beam_files.removed(folder)
     return proofs
+
+
+@dataclass
+class BeamShards:
+    """A join in the place of ``engine.joining``'s, done on Beam; labels and rows pass through a folder beside ``out``.
+
+    Workers must see that folder, where they are not processes of this machine.
+    """
+
+    join: Shards
+    out: str
+    beam_pipeline_args: Sequence[str]
+    proofs: list[Proof] = field(default_factory=list)
+
+    def schema(self, labels: pa.Schema) -> pa.Schema:
+        """Return the schema of the joined table; raises what the join raises before a row is read."""
+        return self.join.schema(labels)
+
+    def batches(self, spine: Spine) -> Iterator[pa.RecordBatch]:
+        """Yield the joined rows in the labels' order, when all of them are joined."""
+        schema = self.schema(spine.schema)
+        with _folder_beside(self.out) as folder:
+            labels, joined = (f"{folder}/{name}.parquet" for name in ("labels", "joined"))
+            parquet.write(labels, spine.read(spine.schema.names), schema=spine.schema)
+            self.proofs = join_files(
+                labels,
+                self.join.features,
+                joined,
+                label_time=self.join.label_time,
+                label_rows=self.join.label_rows,
+                beam_pipeline_args=self.beam_pipeline_args,
+                **self.join.rules,
+            )
+            for batch in parquet.read(joined):
+                # Parquet has no seconds, and tells them in milliseconds.
+                columns = [column.cast(each.type) for column, each in zip(batch.columns, schema, strict=True)]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+@contextmanager
+def _folder_beside(out: str) -> Iterator[str]:
+    place = Path(out)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise StorageError(f"{place.parent} cannot be written: {reason(exc)}") from exc
+    with folder as path:
+        yield path
 
 
 def _options(arguments: Sequence[str]) -> PipelineOptions:
@@ -109,14 +162,13 @@ def _without_rows(asked: Features, number: int) -> Features:
 
 
 def _shards(labels: Pieces, joined: pa.Schema, rows: int | None, options: PipelineOptions) -> Iterator[Shard]:
-    pieces = [(piece, piece.rows) for piece in labels.pieces()]
-    count = sum(rows for _, rows in pieces)
     if rows is None:
         workers = max(1, options.view_as(DirectOptions).direct_num_workers)
-        rows = max(1, rows_that_fit(joined, of=count) // workers)
+        rows = max(1, rows_that_fit(joined) // workers)
     parts: dict[int, list[tuple[Piece, int, int]]] = defaultdict(list)
     first = 0
-    for piece, size in pieces:
+    for piece in labels.pieces():
+        size = piece.rows
         for number in range(first // rows, -(-(first + size) // rows)):
             low, high = max(number * rows, first), min((number + 1) * rows, first + size)
             parts[number].append((piece, low - first, high - first))
@@ -178,4 +230,4 @@ def _told(exc: Exception) -> JukeboxError:
         if isinstance(kind, type) and issubclass(kind, JukeboxError):
             raised: JukeboxError = kind(message)
             return raised
-    return JobFailed(f"the Beam pipeline did not finish: {errors.reason(exc)}")
+    return JobFailed(f"the Beam pipeline did not finish: {reason(exc)}")

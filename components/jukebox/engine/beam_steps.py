@@ -157,7 +157,7 @@ class Merge(beam.CombineFn):  # type: ignore[misc]
 
 
 class Finish(beam.DoFn):  # type: ignore[misc]
-    """Writes each shard's labels with their answers to a file that no attempt shares; yields number, file and proofs."""
+    """Writes a shard's labels with their answers to a file that no attempt shares; yields number, file and proofs."""
 
     def __init__(self, job: Job, shards: Sequence[Shard]) -> None:
         self._job, self._shards = job, shards

@@ -15,7 +15,7 @@ from jukebox.engine.feature_tables import PartitionPieces
 from jukebox.engine.joining import Shards, Spine
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.training_files import write_splits, write_whole
-from jukebox.errors import MissingColumn, NameClash
+from jukebox.errors import MissingColumn, MissingDependency, NameClash
 from jukebox.features import format_duration
 from jukebox.features.data_types import arrow_type
 from jukebox.formats import tfexample
@@ -25,25 +25,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jukebox.core.asof import Progress, Proof
+    from jukebox.engine.beam_join import BeamShards
     from jukebox.engine.plans import Plan, PlannedTable
     from jukebox.engine.requests import Asked
 
 RULES = ("label_time", "allow_exact", "as_known", "proof")
 
 
-def make_training_set(plan: Plan, out: str, *, progress: Callable[[Progress], None] | None = None) -> Manifest:
+def make_training_set(
+    plan: Plan,
+    out: str,
+    *,
+    beam_pipeline_args: Sequence[str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Manifest:
     """Leave at ``out`` the training set that ``plan`` describes, every label once and in order; return its manifest.
 
     What is wrong with the plan is found before anything is written, and the manifest comes last. Labels that do not
-    fit into memory go in shards. Raises MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData
-    and StorageError.
+    fit into memory go in shards. With ``beam_pipeline_args`` the rows are joined on Beam, and are the same. Raises
+    MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData and StorageError, and on Beam
+    JobFailed.
     """
     schema = label_schema(plan.labels, plan.label_time, plan.label_keys)
     _require(plan, schema)
     split = plan.split.over(schema.names)
     split.require(schema)
     labels = Fingerprint(schema)
-    join = joined(plan, schema, progress=progress)
+    here = joined(plan, schema, progress=progress)
+    join = _on_beam(here, out, beam_pipeline_args) if beam_pipeline_args else here
     made = _selected(join.schema(schema), plan, schema)
     tfexample.check(made)
     spine = Spine(schema, partial(_read, plan.labels, schema, labels))
@@ -103,6 +112,14 @@ def joined(plan: Plan, labels: pa.Schema, *, progress: Callable[[Progress], None
     features = [features_of(table, labels, plan.label_time) for table in plan.tables]
     rules = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
     return Shards(features, plan.label_time, rules, progress=progress)
+
+
+def _on_beam(join: Shards, out: str, beam_pipeline_args: Sequence[str]) -> BeamShards:
+    try:
+        from jukebox.engine.beam_join import BeamShards
+    except ModuleNotFoundError as exc:
+        raise MissingDependency.of("apache-beam", "beam") from exc
+    return BeamShards(join, out, beam_pipeline_args)
 
 
 def features_of(table: PlannedTable, labels: pa.Schema, label_time: str) -> Features:

@@ -29,6 +29,7 @@ def run(
     allow_exact: bool = True,
     as_known: bool = True,
     proof: str = "sample",
+    beam_pipeline_args: Sequence[str] | None = None,
     execution: str | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Manifest:
@@ -40,9 +41,10 @@ def run(
     ``feature_tables`` keeps to some tables and ``feature_set`` to the versions that a registration left. ``split`` is
     ``time:0.8``, ``hash:0.8`` or ``hash:0.8:column,column``, by default of all label columns; ``keys`` maps label
     columns to key columns of another name, and the ``keys`` of a role go before it; ``proof`` is ``sample`` (10,000
-    labels are searched for values not yet known) or ``full``; ``progress`` is told how far the join is.
+    labels are searched for values not yet known) or ``full``; with ``beam_pipeline_args`` the join runs on Beam, and
+    leaves the same; ``progress`` is told how far the join is, but on Beam.
     Returns the manifest with the proof. The rules are those of ``jukebox.core.asof``, and so are the errors; also
-    UnknownFeature, NoPartition, CorruptData, InvalidValue, NameClash and StorageError.
+    UnknownFeature, NoPartition, CorruptData, InvalidValue, NameClash and StorageError, and on Beam JobFailed.
     """
     out, store = place(out), open_registry(registry)
     plan = planned(
@@ -58,7 +60,7 @@ def run(
         as_known=as_known,
         proof=proof,
     )
-    manifest = make_training_set(plan, out, progress=progress)
+    manifest = make_training_set(plan, out, beam_pipeline_args=beam_pipeline_args, progress=progress)
     tables = (Recorded("jukebox.FeatureTable", table) for table in plan.feature_tables)
     store.record(
         "point_in_time_join",

@@ -21,6 +21,7 @@ def point_in_time_join(
     allow_exact: bool = True,
     as_known: bool = True,
     proof: str = "sample",
+    beam_pipeline_args: Optional[list] = None,
 ):
     """Joins features to labels as they were known at each label's time.
 
@@ -37,6 +38,7 @@ def point_in_time_join(
         allow_exact: Whether a row exactly at the label's time is used.
         as_known: Whether rows count only from their created time on.
         proof: sample or full.
+        beam_pipeline_args: Flags of a Beam pipeline that does the join, such as its runner.
     """
     from jukebox import point_in_time_join
 
@@ -53,5 +55,6 @@ def point_in_time_join(
         allow_exact=allow_exact,
         as_known=as_known,
         proof=proof,
+        beam_pipeline_args=beam_pipeline_args,
     )
     training_set.metadata.update(manifest.facts)

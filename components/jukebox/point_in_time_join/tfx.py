@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types.artifact_utils import encode_split_names
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
@@ -41,8 +41,8 @@ def spec_for(tables: dict[str, BaseChannel]) -> type[Spec]:
     return type("Spec", (Spec,), {"INPUTS": inputs})
 
 
-class Executor(BaseExecutor):
-    """Runs point_in_time_join in a TFX pipeline."""
+class Executor(BaseBeamExecutor):
+    """Runs point_in_time_join in a TFX pipeline, on Beam where the pipeline or the component has arguments for it."""
 
     def Do(self, input_dict, output_dict, exec_properties):
         """Join the features to the labels and describe the training set."""
@@ -55,17 +55,18 @@ class Executor(BaseExecutor):
             feature_tables=[table.uri for tables in inputs.values() for table in tables],
             feature_set=feature_set.uri,
             out=training_set.uri,
+            beam_pipeline_args=self._beam_pipeline_args,
             execution=execution_id(self),
         )
         training_set.split_names = encode_split_names(list(manifest.details["splits"]))
         describe(training_set, manifest)
 
 
-class PointInTimeJoin(BaseComponent):
+class PointInTimeJoin(BaseBeamComponent):
     """Joins features to labels as they were known at each label's time; gives the channel ``training_set``."""
 
     SPEC_CLASS = Spec
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = BeamExecutorSpec(Executor)
 
     def __init__(
         self,
