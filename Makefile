@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PINS := specs/environments/tfx-1.16-py310.txt
 BIN := $(VENV)/bin
-CORE := components/jukebox/core
+COMPILED := components/jukebox/core components/jukebox/formats
 # Another stamp, so that a compiler which is installed later is put to use.
 READY := $(BIN)/.ready$(if $(shell command -v cc),,-without-compiler)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -42,10 +42,10 @@ $(BIN)/.packages: $(PINS) pyproject.toml .python-version
 	@touch $@
 
 # A kernel of other sources must not stay where these cannot be compiled.
-$(READY): $(BIN)/.packages $(wildcard $(CORE)/*.[ch])
-	@rm -f $(CORE)/_kernel.*.so
+$(READY): $(BIN)/.packages $(wildcard $(COMPILED:=/*.[ch]))
+	@rm -f $(COMPILED:=/_*.so)
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
-	@$(BIN)/jukebox doctor | grep '^kernel'
+	@$(BIN)/jukebox doctor | grep -E '^(kernel|codec)'
 	@touch $@
 
 # By way of the source distribution, so that nothing is in the wheel that is not in there.

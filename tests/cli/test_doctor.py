@@ -24,7 +24,7 @@ NOT_BUILT = """\
 import sys
 class Without:
     def find_spec(self, name, path=None, target=None):
-        if name == "jukebox.core._kernel":
+        if name in {"jukebox.core._kernel", "jukebox.formats._codec"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Without())
 """
