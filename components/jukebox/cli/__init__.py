@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import proving
+from jukebox.cli import loading, proving
 from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -37,42 +37,7 @@ def register(
     printing.feature_set(register_features.run(features=features, registry=registry))
 
 
-@app.command()
-def load_offline(
-    *,
-    data_endpoint: Annotated[str, typer.Option(help="The data endpoint's name, as features.yaml declares it.")],
-    uri_prefix: Annotated[str, typer.Option(help="The folder below which the endpoint's uri lies.")],
-    out: Out,
-    registry: Registry = DEFAULT_REGISTRY,
-    features: Annotated[
-        Text, typer.Option(help='The source map as JSON, {"feature": "source column"}; by default all of the endpoint.')
-    ] = None,
-    date: Annotated[Text, typer.Option(help="One date, 2013-01-31.")] = None,
-    start: Annotated[Text, typer.Option("--from", help="The first date of a range.")] = None,
-    end: Annotated[Text, typer.Option("--to", help="The last date of a range.")] = None,
-) -> None:
-    r"""Load an endpoint's features into a feature table, for a date or a range.
-
-    [dim]jukebox load-offline --data-endpoint flights.weather --uri-prefix data \
-      --from 2013-01-01 --to 2013-01-31 --out tables/weather[/]
-    """
-    from jukebox import offline_load
-    from jukebox.cli import drawing, options, printing
-
-    with drawing.progress(f"loading {data_endpoint}") as progress:
-        manifest = offline_load.run(
-            endpoint=data_endpoint,
-            source=place(uri_prefix),
-            registry=options.there(registry),
-            out=place(out),
-            features=options.json_object("--features", features),
-            date=date,
-            start=start,
-            end=end,
-            progress=progress,
-        )
-    printing.manifest(manifest)
-
+app.command()(loading.load_offline)
 
 _REQUEST = (
     'Names with commas between, or JSON {"feature": "column"}; for a column also {"column", "max_age", '

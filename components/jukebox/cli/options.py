@@ -26,14 +26,31 @@ def there(registry: str) -> str:
 
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:
     """Return the JSON object that ``text`` holds; raises InvalidValue for anything else."""
+    value = _json(option, text)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
+    return value
+
+
+def json_objects(option: str, text: str | None) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Return the JSON object, or the list of them, that ``text`` holds; raises InvalidValue for anything else."""
+    value = _json(option, text)
+    if value is None or isinstance(value, dict):
+        return value
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise InvalidValue(f"{option} is {text}; it must be a JSON object, or a list of objects")
+    return value
+
+
+def _json(option: str, text: str | None) -> Any:
     if text is None:
         return None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as exc:
         raise InvalidValue(f"{option} is no JSON: {exc}; it holds {text}") from exc
-    if not isinstance(value, dict):
-        raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
+    if value is None:
+        raise InvalidValue(f"{option} is the JSON null; leave it out")
     return value
 
 

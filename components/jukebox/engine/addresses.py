@@ -1,0 +1,100 @@
+"""Where the partitions of a data endpoint lie: its uri with ``{date}`` and ``{hour}`` filled in."""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jukebox.engine.dates import hours_of
+from jukebox.errors import NoPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+DATE, HOUR = "{date}", "{hour}"
+_PATTERNS = {DATE: r"(?P<date>\d{4}-\d\d-\d\d)", HOUR: r"(?P<hour>\d\d)"}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What lies at one path: all of an endpoint, a date of it, or an hour of a date."""
+
+    path: Path
+    day: date | None = None
+    hour: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The partition as people write it, ``2013-01-31`` or ``2013-01-31T05``."""
+        return f"{self.day}" if self.hour is None else f"{self.day}T{self.hour:02}"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The paths of the endpoint ``name``, whose ``uri`` lies below ``root`` and whose dates are those of ``zone``.
+
+    A date of an endpoint with ``{hour}`` lies in one file or folder for each hour that clocks show on it: 24 of them,
+    or 23 where one is skipped; an hour that is shown twice has one for both.
+    """
+
+    name: str
+    uri: str
+    root: str
+    zone: str
+
+    @property
+    def dated(self) -> bool:
+        """Whether there is one file or folder, or one an hour, for each date."""
+        return DATE in self.uri
+
+    def path(self, day: date | None = None, hour: int | None = None) -> Path:
+        """Return where the data of ``day`` and ``hour`` lie, or all of it where the uri holds neither."""
+        texts = {DATE: "" if day is None else day.isoformat(), HOUR: "" if hour is None else f"{hour:02}"}
+        uri = self.uri
+        for part, text in texts.items():
+            uri = uri.replace(part, text)
+        return Path(self.root) / uri
+
+    def slices(self, day: date) -> tuple[Slice, ...]:
+        """Return where the data of ``day`` lie, in the order of its hours."""
+        if HOUR not in self.uri:
+            return (Slice(self.path(day), day),)
+        return tuple(Slice(self.path(day, hour), day, hour) for hour in hours_of(day, self.zone))
+
+    def require(self, days: Sequence[date]) -> None:
+        """Raise NoPartition unless there are data for every one of ``days``, and every hour of them."""
+        if not self.dated:
+            if not self.path().exists():
+                raise NoPartition(f"endpoint '{self.name}' has no data at {self.path()}")
+            return
+        missing = [each for day in days for each in self.slices(day) if not each.path.exists()]
+        if missing:
+            there = self._there()
+            span = f"{len(there)} there, from {there[0]} to {there[-1]}" if there else "none there at all"
+            what = "dates" if HOUR not in self.uri else "hours"
+            raise NoPartition(
+                f"endpoint '{self.name}' has no partition for {missing[0].name}"
+                + (f" and {len(missing) - 1} other {what}" if len(missing) > 1 else "")
+                + f" under {self.root}; {span}"
+            )
+
+    def _there(self) -> list[str]:
+        """Return the dates, or the hours of dates, that there are files or folders of."""
+        whole = str(Path(self.root) / self.uri)  # the uri may be absolute, and then root counts for nothing
+        parts = re.split(r"(\{date\}|\{hour\})", whole)
+        wild = "".join("*" if part in _PATTERNS else glob.escape(part) for part in parts)
+        seen: set[str] = set()
+        pattern = "".join(_first(part, seen) if part in _PATTERNS else re.escape(part) for part in parts)
+        found = (re.fullmatch(pattern, path) for path in glob.iglob(wild))  # noqa: PTH207 - see above
+        return sorted({"T".join(match.groupdict().values()) for match in found if match is not None})
+
+
+def _first(part: str, seen: set[str]) -> str:
+    # What stands in a uri twice is the same in both places.
+    pattern = f"(?P={part[1:-1]})" if part in seen else _PATTERNS[part]
+    seen.add(part)
+    return pattern
