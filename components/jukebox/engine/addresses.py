@@ -90,7 +90,8 @@ class Addresses:
         seen: set[str] = set()
         pattern = "".join(_first(part, seen) if part in _PATTERNS else re.escape(part) for part in parts)
         found = (re.fullmatch(pattern, path) for path in glob.iglob(wild))  # noqa: PTH207 - see above
-        return sorted({"T".join(match.groupdict().values()) for match in found if match is not None})
+        told = [match.groupdict() for match in found if match is not None]
+        return sorted({"T".join(each[name] for name in ("date", "hour") if name in each) for each in told})
 
 
 def _first(part: str, seen: set[str]) -> str:
