@@ -1,9 +1,11 @@
 """Converting between the formats, beside peers in one run: CPU microseconds a row and peak memory.
 
 Every conversion is a process of its own, the converters of a pair take turns, and a figure is the median of the
-rounds. The clock starts after the imports. Prints a JSON line a converter and pair, then a table with the bars.
+rounds. The clock starts after the imports; TFRecord and Avro are written plain, as the peers write them. Prints a JSON
+line a converter and pair, then a table with the bars.
 
-    python tests/benchmarks/formats.py [--rows 5000000] [--rounds 3] [--pairs parquet:avro …] [--folder .benchmarks/formats]
+    python tests/benchmarks/formats.py [--rows 5000000] [--rounds 3] [--pairs parquet:avro …]
+        [--folder .benchmarks/formats]
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ def jukebox(source: Path, target: Path) -> None:
 
     options = Options(types=TYPES)
     reader, writer = format_of(source), import_module(_module(target))
-    more = {"gzip_level": None} if target.suffix == ".tfrecord" else {}
+    plain = {".tfrecord": {"gzip_level": None}, ".avro": {"codec": "null"}}
     batches = reader.read(source, columns=list(TYPES), options=options)
-    writer.write(target, batches, schema=pa.schema(TYPES), **more)
+    writer.write(target, batches, schema=pa.schema(TYPES), **plain.get(target.suffix, {}))
 
 
 def _module(path: Path) -> str:
