@@ -54,7 +54,13 @@ def prepare_training_set(
     out: Out,
     registry: Registry = DEFAULT_REGISTRY,
     split: Annotated[str, typer.Option(help="time:0.8, hash:0.8 or hash:0.8:column,column.")] = "time:0.8",
-    keys: Annotated[Text, typer.Option(help='JSON {"label column": "key column"} where names differ.')] = None,
+    keys: Annotated[
+        Text,
+        typer.Option(
+            help='JSON {"label column": "key column"} where names differ; for a key column also {"column", '
+            '"identifier"}, where the labels\' ids are written in another way.'
+        ),
+    ] = None,
     allow_exact: Annotated[bool, typer.Option(help="Use a row exactly at the label's time.")] = True,
     as_known: Annotated[bool, typer.Option(help="Use rows only from their created time on.")] = True,
     proof: Annotated[

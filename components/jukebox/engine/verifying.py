@@ -14,6 +14,7 @@ from jukebox.core.by_rule_values import cells, mark
 from jukebox.core.fingerprints import Fingerprint, fingerprint_of
 from jukebox.core.sampling import scattered
 from jukebox.engine.feature_tables import read_partitions
+from jukebox.engine.label_keys import widened, with_ids
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.plans import plan_of
 from jukebox.engine.training_files import WHOLE
@@ -139,9 +140,10 @@ def _is_whole(part: Partition) -> bool:
 
 def _compared(plan: Plan, labels: pa.Table, found: pa.Table, numbers: NDArray[Any]) -> tuple[list[Checked], list[str]]:
     expected = {name: (labels.schema.field(name).type, cells(labels[name])) for name in labels.column_names}
+    spine = pa.Table.from_batches(with_ids(labels.to_batches(), plan.converted), widened(labels.schema, plan.converted))
     roles = _by_partitions(plan)
     for tables in roles:
-        expected |= _derived(plan, tables, labels)
+        expected |= _derived(plan, tables, spine)
     order = [*labels.column_names, *(member.column for member in plan.members)]
     faults = [fault for name in order if (fault := _fault(name, expected[name][0], found.schema)) is not None]
     theirs = {name: cells(found[name]) for name in order if name in found.column_names}
@@ -151,7 +153,7 @@ def _compared(plan: Plan, labels: pa.Table, found: pa.Table, numbers: NDArray[An
         for row, right in enumerate(expected[name][1])
         if mark(right) != mark(values[row])
     }
-    origins = _origins(plan, roles, labels, wrong)
+    origins = _origins(plan, roles, spine, wrong)
     mismatches = defaultdict(list)
     for (row, name), value in wrong.items():
         kind = found.schema.field(name).type
@@ -178,7 +180,7 @@ def _by_partitions(plan: Plan) -> list[list[PlannedTable]]:
 
 def _question(plan: Plan, table: PlannedTable) -> Question:
     return Question(
-        keys=table.keys,
+        keys=table.joined_keys,
         label_time=plan.label_time,
         event_time=None if table.static else table.event_time,
         values={member.column: member.source_column for member in table.members},
