@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jukebox.errors import CorruptData
-from jukebox.formats.files import reading, source_files
+from jukebox.formats.files import reading
+from jukebox.storage import Remote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
+    from collections.abc import Collection
+
+    from jukebox.storage import Place
 
 MAGIC = b"PAR1"
 SMALLEST = 12  # magic, length of the footer, magic
@@ -31,12 +33,7 @@ class File(Protocol):
         """Return what has its size in ``st_size`` and the time of its last change in ``st_mtime_ns``."""
 
 
-def files_of(path: Path | File) -> Sequence[Path | File]:
-    """Return a folder's files, or the file itself; raises NoPartition."""
-    return source_files(path) if isinstance(path, (str, os.PathLike)) else [path]
-
-
-def opened(path: Path | File) -> pq.ParquetFile:
+def opened(path: Place | File) -> pq.ParquetFile:
     """Return the file with its footer read and checked; raises CorruptData and StorageError."""
     with reading(path, "Parquet"):
         _check_ends(path)
@@ -46,19 +43,21 @@ def opened(path: Path | File) -> pq.ParquetFile:
         return file
 
 
-def reopened(path: Path | File, metadata: pq.FileMetaData, encoded: Collection[str]) -> pq.ParquetFile:
+def reopened(path: Place | File, metadata: pq.FileMetaData, encoded: Collection[str]) -> pq.ParquetFile:
     """Return the file whose footer is known, to read the columns ``encoded`` as dictionaries."""
     with reading(path, "Parquet"):
         return _file(path, metadata=metadata, read_dictionary=list(encoded))
 
 
-def _file(path: Path | File, **more: Any) -> pq.ParquetFile:
+def _file(path: Place | File, **more: Any) -> pq.ParquetFile:
     # A local file is opened by pyarrow itself, which reads it without Python's lock.
     source = path if isinstance(path, os.PathLike) else path.open("rb")
+    # Over a network what a row group needs is asked for at once, and not page by page.
+    more["pre_buffer"] = isinstance(path, Remote)
     return pq.ParquetFile(source, **more, **({"page_checksum_verification": True} if CHECKSUMS else {}))
 
 
-def _check_ends(path: Path | File) -> None:
+def _check_ends(path: Place | File) -> None:
     with path.open("rb") as stream:
         head = stream.read(len(MAGIC))
         size = stream.seek(0, 2)
@@ -71,7 +70,7 @@ def _check_ends(path: Path | File) -> None:
         raise corrupt(path, f"its footer claims {footer} of its {size} bytes")
 
 
-def _check_chunks(path: Path | File, metadata: pq.FileMetaData) -> None:
+def _check_chunks(path: Place | File, metadata: pq.FileMetaData) -> None:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     counts = [group.num_rows for group in groups]
     if sum(counts) != metadata.num_rows or min(counts, default=0) < 0:
@@ -87,6 +86,6 @@ def _check_chunks(path: Path | File, metadata: pq.FileMetaData) -> None:
             raise corrupt(path, f"column '{chunk.path_in_schema}' lies outside of it")
 
 
-def corrupt(path: Path | File, why: str) -> CorruptData:
+def corrupt(path: Place | File, why: str) -> CorruptData:
     """Return the error that says why a file is not whole."""
     return CorruptData(f"{path} is not whole Parquet: {why}")
