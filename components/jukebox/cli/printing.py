@@ -12,6 +12,7 @@ import typer
 
 from jukebox.cli.drawing import counted, print_json, table
 from jukebox.features import FeatureName, format_duration
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ def manifest(made: Manifest) -> None:
     """Print one line of what was made, and one more of a page to read."""
     typer.echo(f"{made.kind.replace('_', ' ')}: {', '.join(_about(made))}, in {near(made.uri)}")
     if "page" in made.details:
-        typer.echo(f"to read: {near(Path(made.uri, made.details['page']))}")
+        typer.echo(f"to read: {near(str(place_of(made.uri, made.details['page'])))}")
 
 
 def _about(made: Manifest) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.splits import Split
@@ -23,6 +22,7 @@ from jukebox.errors import (
     reason,
 )
 from jukebox.features import FeatureName, parse_duration
+from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import Manifest
 
@@ -249,7 +249,7 @@ def _labels_changed(labels: Source, manifest: Manifest) -> str | None:
 
 def _partition(source: Source) -> Partition | str:
     """Return the partition that ``source`` was, as it lies now, or what has become of it."""
-    folder = Path(source.uri).parent
+    folder = place_of(source.uri).parent
     try:
         now = Manifest.read(folder, "partition")
     except (StorageError, CorruptData, InvalidValue) as exc:

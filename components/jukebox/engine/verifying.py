@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -33,6 +32,7 @@ from jukebox.errors import CorruptData, InvalidValue, JukeboxError, SourceChange
 from jukebox.formats import parquet, tfexample
 from jukebox.formats.files import source_files
 from jukebox.formats.framing import records
+from jukebox.storage import place_of
 from jukebox.tables import Manifest
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def verify(training_set: str, *, rows: int = 1000, seed: int = 0) -> Verificatio
 
 
 def _found(made: Manifest, chosen: NDArray[Any]) -> tuple[pa.Table, NDArray[Any], list[str]]:
-    path = Path(made.uri) / WHOLE
+    path = place_of(made.uri) / WHOLE
     schema = parquet.schema(path)
     content = Fingerprint(schema)
     found = _picked(_watched(parquet.read(path), content), chosen, schema)
@@ -109,7 +109,7 @@ def _faults_of_splits(made: Manifest, found: pa.Table) -> list[str]:
     for split, rows in made.details["splits"].items():
         count = 0
         try:
-            for file in source_files(Path(made.uri) / f"Split-{split}"):
+            for file in source_files(place_of(made.uri) / f"Split-{split}"):
                 for some in records(file):
                     count += len(some)
                     lost.difference_update(some)

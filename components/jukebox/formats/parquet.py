@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jukebox.formats.parquet_members import Member
     from jukebox.storage import Remote
 
-__all__ = ["SUFFIX", "ParquetPieces", "count_rows", "read", "schema", "write"]
+__all__ = ["SUFFIX", "ParquetPieces", "count_rows", "created_by", "read", "schema", "write"]
 
 SUFFIX = ".parquet"
 
@@ -37,6 +37,11 @@ def schema(path: str | os.PathLike[str] | Remote, *, options: Options = DEFAULTS
 def count_rows(path: str | os.PathLike[str] | Remote) -> int:
     """Return the number of rows of the file, or of a folder's files."""
     return sum(file.rows for file in members_of([path]).files)
+
+
+def created_by(path: str | os.PathLike[str] | Remote) -> str:
+    """Return what the file says of the library that wrote it."""
+    return str(members_of([path]).files[0].metadata.created_by)
 
 
 def read(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from jukebox.errors import InvalidValue
-from jukebox.storage.drivers import SCHEMES
+from jukebox.storage.drivers import SCHEMES as SCHEMES
 from jukebox.storage.remote import Place as Place
 from jukebox.storage.remote import Remote as Remote
 

@@ -20,8 +20,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from jukebox.errors import InvalidValue, MissingDependency, StorageError, reason
 
 if TYPE_CHECKING:
@@ -72,6 +70,8 @@ def _opened(scheme: str, settings: tuple[tuple[str, str], ...]) -> FileSystem:
     try:
         return {"s3": _s3, "gs": _gs, "hdfs": _hdfs}[scheme](dict(settings))
     except ImportError as exc:
+        import pyarrow as pa
+
         raise MissingDependency(
             f"this pyarrow, {pa.__version__}, was built without {scheme}://; pip install pyarrow brings one with it"
         ) from exc

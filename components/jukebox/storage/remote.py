@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
-import pyarrow as pa
-
 from jukebox.errors import InvalidValue, JukeboxError, StorageError, reason
 from jukebox.storage.drivers import SCHEMES, file_system
 
@@ -223,7 +221,11 @@ def asked(place: Remote, what: str) -> Iterator[None]:
         yield
     except JukeboxError:
         raise
-    except (OSError, pa.ArrowException) as exc:
+    except Exception as exc:
+        import pyarrow as pa
+
+        if not isinstance(exc, (OSError, pa.ArrowException)):
+            raise
         raise StorageError(f"{place} cannot be {what}: {said(exc)}") from exc
 
 

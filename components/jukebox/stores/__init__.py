@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
 from jukebox.errors import InvalidValue
 from jukebox.features import Feature, FeatureName
+from jukebox.storage import SCHEMES, Remote, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
 
 _REGISTRIES = {"mlmd+sqlite": "jukebox.stores.mlmd"}
+_IN_FILES = ("sqlite",)
 _ONLINE = {"sqlite": "jukebox.stores.sqlite", "bigtable": "jukebox.stores.bigtable"}
 
 
@@ -200,10 +202,13 @@ class OnlineStore(Protocol):
 
 def place(uri: str) -> str:
     """Return the path or URI of a store so that it holds from any folder, as the registry keeps it."""
-    scheme, separator, path = uri.rpartition("://")
-    if separator and scheme != "sqlite":
+    scheme, separator, path = uri.partition("://")
+    if scheme in _IN_FILES and separator:
+        return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
+    if not uri or (separator and scheme not in {"file", *SCHEMES}):
         return uri
-    return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
+    where = place_of(uri)
+    return str(where if isinstance(where, Remote) else where.absolute())
 
 
 def open_registry(uri: str) -> Registry:

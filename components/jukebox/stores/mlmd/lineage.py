@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.errors import NotRegistered
+from jukebox.stores import place
 from jukebox.stores.mlmd.kinds import split_version
 from jukebox.stores.mlmd.library import pb
 from jukebox.stores.mlmd.versions import versions_of
@@ -40,7 +40,7 @@ class MlmdLineage:
         The place that a Pusher copied a model to stands for its PushedModel. Raises NotRegistered.
         """
         bare = uri.rstrip("/")
-        spelled = list(dict.fromkeys([uri, bare, f"{bare}/", str(Path(uri).absolute())]))
+        spelled = list(dict.fromkeys([uri, bare, f"{bare}/", place(uri)]))
         for each in spelled:
             found = self._store.call("get_artifacts_by_uri", each)
             if found:
