@@ -82,7 +82,8 @@ def encode(rows: int, columns: Sequence[tuple[Any, ...]], framed: bool, ends: Si
         records = _framed(records)
     ends[:] = _offsets_of(records)
     data = records.buffers()[2]
-    return b"" if data is None else data.to_pybytes()
+    # Of no rows Arrow's buffer is longer than they are.
+    return b"" if data is None else data.slice(0, int(ends[-1])).to_pybytes()
 
 
 def _framed(records: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
