@@ -35,6 +35,7 @@ def test_importing_jukebox_brings_nothing_heavy_not_even_arrow():
     "component",
     [
         "register_features",
+        "convert",
         "offline_load",
         "point_in_time_join",
         "feature_statistics",

@@ -1,5 +1,6 @@
 """Every KFP face, so that a pipeline imports from one place."""
 
+from jukebox.convert.kfp import convert
 from jukebox.feature_statistics.kfp import feature_statistics
 from jukebox.offline_load.kfp import offline_load
 from jukebox.online_load.kfp import online_load
@@ -8,6 +9,7 @@ from jukebox.register_features.kfp import register_features
 from jukebox.verify_training_set.kfp import verify_training_set
 
 __all__ = [
+    "convert",
     "feature_statistics",
     "offline_load",
     "online_load",

@@ -1,6 +1,7 @@
 """Every TFX face, so that a pipeline imports from one place."""
 
 from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable, Verification
+from jukebox.convert.tfx import Convert
 from jukebox.feature_statistics.tfx import FeatureStatistics
 from jukebox.offline_load.tfx import OfflineLoad
 from jukebox.online_load.tfx import OnlineLoad
@@ -9,6 +10,7 @@ from jukebox.register_features.tfx import RegisterFeatures
 from jukebox.verify_training_set.tfx import VerifyTrainingSet
 
 __all__ = [
+    "Convert",
     "DataSet",
     "FeatureSet",
     "FeatureStatistics",

@@ -18,7 +18,7 @@ WORKFLOW = ["register", "load-offline", "prepare-training-set", "statistics", "l
 
 def test_the_commands_come_in_the_order_of_the_work() -> None:
     """As a feature goes through them, and those that only look come last."""
-    assert list(COMMANDS) == [*WORKFLOW, "features", "show", "compile", "doctor", "verify", "replay"]
+    assert list(COMMANDS) == [*WORKFLOW, "features", "show", "convert", "compile", "doctor", "verify", "replay"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

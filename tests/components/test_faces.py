@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = {
     "register_features": "RegisterFeatures",
+    "convert": "Convert",
     "offline_load": "OfflineLoad",
     "point_in_time_join": "PointInTimeJoin",
     "feature_statistics": "FeatureStatistics",
@@ -124,7 +125,15 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
     on_tfx, on_kfp = artifacts(both["tfx"]), artifacts(both["kfp"])
     assert set(on_tfx) == set(on_kfp)
     kinds = {manifest.kind for manifest in on_tfx.values()}
-    made = {"feature_set", "feature_table", "training_set", "feature_statistics", "online_table", "verification"}
+    made = {
+        "data_set",
+        "feature_set",
+        "feature_table",
+        "training_set",
+        "feature_statistics",
+        "online_table",
+        "verification",
+    }
     assert kinds == {"partition", *made}
     for what, one in on_tfx.items():
         other = on_kfp[what]
@@ -135,9 +144,9 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
 
 
 def test_both_faces_write_the_same_bytes(both: dict[str, Path]) -> None:
-    """Training set, statistics, schema, anomalies and report are equal byte by byte, and there is one of each."""
+    """Training set, statistics, schema, anomalies, report and converted files are equal byte by byte, none too many."""
     names = ("data_tfrecord-*.gz", "training_set.parquet", "FeatureStats.pb", "schema.pbtxt", "SchemaDiff.pb")
-    for name, count in zip((*names, "report.json"), (2, 1, 2, 1, 2, 1), strict=True):
+    for name, count in zip((*names, "report.json", "part-*.tfrecord.gz"), (2, 1, 2, 1, 2, 1, 3), strict=True):
         on_tfx, on_kfp = (
             {
                 (path.parent.name if path.parent.name.startswith("Split") else "", path.name): path.read_bytes()

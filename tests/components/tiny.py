@@ -19,6 +19,7 @@ LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
 }
+CONVERTED = {"to_format": "tfrecord", "columns": ["origin", "hour", "temp"], "rows_per_file": 10}
 RULES = {"label_time": "at", "split": "hash:0.5:n", "proof": "full"}
 
 
@@ -32,6 +33,11 @@ class Wired:
     def labels(self) -> Path:
         """The labels."""
         return self.place.root / "labels"
+
+    @property
+    def weather(self) -> Path:
+        """The files to convert."""
+        return self.place.source / "weather"
 
     @property
     def root(self) -> Path:
@@ -70,6 +76,7 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.orchestration.pipeline import Pipeline
 
     from jukebox.tfx import (
+        Convert,
         DataSet,
         FeatureStatistics,
         OfflineLoad,
@@ -80,10 +87,11 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     )
 
     place = here.place
-    source, labels = (
+    source, labels, weather = (
         Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name)
-        for name, uri in {"Source": place.source, "Labels": here.labels}.items()
+        for name, uri in {"Source": place.source, "Labels": here.labels, "Weather": here.weather}.items()
     )
+    convert = Convert(source=weather.outputs["result"], **CONVERTED)
     register = RegisterFeatures(features=str(place.root / "features.yaml"), registry=place.registry)
     known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
     loads = {
@@ -106,7 +114,17 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         pipeline_name="tiny",
         pipeline_root=str(here.root),
         metadata_connection_config=sqlite_metadata_connection_config(str(place.root / "registry.db")),
-        components=[source, labels, register, *loads.values(), join, *online, *(described if statistics else [])],
+        components=[
+            source,
+            labels,
+            weather,
+            convert,
+            register,
+            *loads.values(),
+            join,
+            *online,
+            *(described if statistics else []),
+        ],
         enable_cache=True,
     )
     LocalDagRunner().run(pipeline)
@@ -122,7 +140,7 @@ def states(place: Place) -> dict[str, str]:
     for node in store.get_contexts_by_type("node"):
         newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
         found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
-    return {name: state for name, state in found.items() if name not in ("Source", "Labels")}
+    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Weather")}
 
 
 def run_on_kfp(here: Wired) -> None:
@@ -130,6 +148,7 @@ def run_on_kfp(here: Wired) -> None:
     from kfp import dsl, local
 
     from jukebox.kfp import (
+        convert,
         feature_statistics,
         offline_load,
         online_load,
@@ -145,6 +164,8 @@ def run_on_kfp(here: Wired) -> None:
         """Wire the components as on TFX."""
         source = dsl.importer(artifact_uri=str(place.source), artifact_class=dsl.Artifact).output
         labels = dsl.importer(artifact_uri=str(here.labels), artifact_class=dsl.Artifact).output
+        weather = dsl.importer(artifact_uri=str(here.weather), artifact_class=dsl.Artifact).output
+        convert(source=weather, **CONVERTED)
         register = register_features(features=str(place.root / "features.yaml"), registry=place.registry)
         known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
         loads = [offline_load(endpoint=name, source=source, **known, **about) for name, about in LOADS.items()]

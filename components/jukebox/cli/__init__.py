@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import loading, proving
+from jukebox.cli import converting, loading, proving
 from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -229,6 +229,9 @@ def show(
     from jukebox.tables import Manifest
 
     printing.artifact(Manifest.read(place(artifact)), rows, None if columns is None else options.names(columns))
+
+
+app.command()(converting.convert)
 
 
 @app.command("compile")

@@ -96,6 +96,30 @@ def joining() -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
+def rows(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback of (rows done, rows in all or None) that shows them, and how many a second.
+
+    Where no person looks on, what ends within the first few seconds says nothing.
+    """
+    started = time.monotonic()
+
+    def speed(done: int, of: int | None) -> str:
+        told = f"{done:,}{'' if of is None else f' of {of:,}'} rows"
+        return f"{told}, {done / max(time.monotonic() - started, 1e-9):,.0f} a second"
+
+    if not sys.stderr.isatty():
+        tell = _lines(what, started)
+        yield lambda done, of: tell(speed(done, of), False)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    parts = (TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of, description=speed(done, of))
+
+
+@contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that something is being done, where a person looks on."""
     if sys.stderr.isatty():

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.dates import hours_of
 from jukebox.errors import NoPartition
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+
+    from jukebox.storage import Place
 
 DATE, HOUR = "{date}", "{hour}"
 _PATTERNS = {DATE: r"(?P<date>\d{4}-\d\d-\d\d)", HOUR: r"(?P<hour>\d\d)"}
@@ -23,7 +26,7 @@ _PATTERNS = {DATE: r"(?P<date>\d{4}-\d\d-\d\d)", HOUR: r"(?P<hour>\d\d)"}
 class Slice:
     """What lies at one path: all of an endpoint, a date of it, or an hour of a date."""
 
-    path: Path
+    path: Place
     day: date | None = None
     hour: int | None = None
 
@@ -51,13 +54,17 @@ class Addresses:
         """Whether there is one file or folder, or one an hour, for each date."""
         return DATE in self.uri
 
-    def path(self, day: date | None = None, hour: int | None = None) -> Path:
+    def path(self, day: date | None = None, hour: int | None = None) -> Place:
         """Return where the data of ``day`` and ``hour`` lie, or all of it where the uri holds neither."""
         texts = {DATE: "" if day is None else day.isoformat(), HOUR: "" if hour is None else f"{hour:02}"}
         uri = self.uri
         for part, text in texts.items():
             uri = uri.replace(part, text)
-        return Path(self.root) / uri
+        return self._at(uri)
+
+    def _at(self, uri: str) -> Place:
+        is_absolute = "://" in uri or os.path.isabs(uri)  # noqa: PTH117 - it need not be a path of this machine
+        return place_of(uri) if is_absolute else place_of(self.root, *uri.split("/"))
 
     def slices(self, day: date) -> tuple[Slice, ...]:
         """Return where the data of ``day`` lie, in the order of its hours."""
@@ -84,12 +91,14 @@ class Addresses:
 
     def _there(self) -> list[str]:
         """Return the dates, or the hours of dates, that there are files or folders of."""
-        whole = str(Path(self.root) / self.uri)  # the uri may be absolute, and then root counts for nothing
-        parts = re.split(r"(\{date\}|\{hour\})", whole)
+        steps = self.uri.split("/")
+        first = next(number for number, step in enumerate(steps) if "{" in step)
+        folder: Any = self._at("/".join(steps[:first]) + "/" * (first > 0))  # a folder and its files are of one kind
+        parts = re.split(r"(\{date\}|\{hour\})", "/".join(steps[first:]))
         wild = "".join("*" if part in _PATTERNS else glob.escape(part) for part in parts)
         seen: set[str] = set()
         pattern = "".join(_first(part, seen) if part in _PATTERNS else re.escape(part) for part in parts)
-        found = (re.fullmatch(pattern, path) for path in glob.iglob(wild))  # noqa: PTH207 - see above
+        found = (re.fullmatch(pattern, str(path.relative_to(folder))) for path in folder.glob(wild))
         told = [match.groupdict() for match in found if match is not None]
         return sorted({"T".join(each[name] for name in ("date", "hour") if name in each) for each in told})
 
