@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jukebox.storage import Place
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
-_KINDS = ((re.compile(r"-?\d{1,18}"), pa.int64()), (re.compile(r"\d{4}-\d\d-\d\d"), pa.date32()))
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,23 @@ def key_columns(
 
 def _kind(values: Sequence[str | None]) -> pa.DataType:
     there = [value for value in values if value is not None]
-    for pattern, kind in _KINDS:
-        if there and all(pattern.fullmatch(value) for value in there):
-            return kind
-    return pa.string()
+    if there and all(_WHOLE.fullmatch(value) for value in there):
+        return pa.int64()
+    return pa.date32() if there and all(map(_date, there)) else pa.string()
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _scalar(one: Found, name: str, kind: pa.DataType) -> pa.Scalar:
     text = dict(one.keys)[name]
     try:
-        return pa.array([text], pa.string()).cast(kind)[0]
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        if text is None or not pa.types.is_date(kind):
+            return pa.array([text], pa.string()).cast(kind)[0]
+        return pa.scalar(date.fromisoformat(text), kind)  # which older pyarrow cannot cast
+    except (ValueError, pa.ArrowNotImplementedError) as exc:
         raise InvalidType(f"{one.path} lies in '{name}={text}', which is no {kind}") from exc

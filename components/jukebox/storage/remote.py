@@ -198,7 +198,10 @@ class Remote:
         size, files = local.stat().st_size, self.files
         with asked(self, "written"):
             here = self._beside() if self.scheme == "hdfs" else self
-            copy_files(str(local), here.key, LocalFileSystem(), files, chunk_size=_CHUNK)
+            try:
+                copy_files(str(local), here.key, LocalFileSystem(), files, chunk_size=_CHUNK)
+            except FileNotFoundError as exc:
+                raise StorageError(f"{self} cannot be written: the bucket does not exist") from exc
             if here.stat().st_size != size:  # the stream of a copy that breaks off may still be closed
                 here.unlink(missing_ok=True)
                 raise StorageError(f"{self} cannot be written: it would not hold all of the {size} bytes")
@@ -242,6 +245,8 @@ def said(exc: BaseException) -> str:
     if aws is not None:
         code = (aws.group(1) or "an error").replace("_", " ").lower()
         return f"{aws.group(2)} gave {code}{f', {aws.group(3)}' if aws.group(3) else ''}".rstrip(".")
+    if isinstance(exc, FileNotFoundError) or "No such file" in text:
+        return "no such file"
     if google is not None:
         return f"{google.group(1).replace('_', ' ').lower()}, {google.group(2)}"
     return reason(exc)
