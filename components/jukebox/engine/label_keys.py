@@ -54,11 +54,11 @@ def parted(keys: Any, whose: str) -> tuple[dict[str, str], dict[str, Written]]:
     columns: dict[str, str] = {}
     written: dict[str, Written] = {}
     for label, value in keys.items():
-        told = {"column": value} if isinstance(value, str) else canonical(dict(value))
+        told: dict[str, str] = {"column": value} if isinstance(value, str) else canonical(dict(value))
         unknown = [field for field in told if field not in _FIELDS]
         if unknown:
             raise InvalidValue(f"{whose} has '{unknown[0]}' for the key '{label}'; it may have {', '.join(_FIELDS)}")
-        columns[label] = told.get("column", label)
+        columns[label] = told.get("column", str(label))
         if "identifier" in told:
             written[label] = Written(told["identifier"], told.get("primitive_entity"))
         elif "primitive_entity" in told:

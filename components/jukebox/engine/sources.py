@@ -27,10 +27,10 @@ from jukebox.features.definitions import CREATED_TIME
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
-    from pathlib import Path
 
     from jukebox.errors import JukeboxError
     from jukebox.features import Endpoint
+    from jukebox.storage import Place
     from jukebox.stores import RegisteredFeature
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -41,7 +41,7 @@ class Part:
     """What an endpoint delivers for one day, and where it lies: in one place, or in one for each hour."""
 
     day: date
-    paths: tuple[Path, ...]
+    paths: tuple[Place, ...]
     batches: Iterator[pa.RecordBatch]
 
 
@@ -86,7 +86,7 @@ class Delivery:
         """The name of the created time in the feature table, None where there is none."""
         return self.endpoint.table_created_time
 
-    def path(self, day: date | None = None) -> Path:
+    def path(self, day: date | None = None) -> Place:
         """Return where the data of ``day`` lie, or all of it when the endpoint is not dated."""
         return self.addresses.path(day)
 
@@ -117,7 +117,7 @@ class Delivery:
             late = pc.greater_equal(times, pa.scalar(first, kind))
             yield batch.filter(pc.and_(late, pc.less(times, pa.scalar(after, kind))))
 
-    def read(self, path: Path, day: date | None = None, hour: int | None = None) -> Iterator[pa.RecordBatch]:
+    def read(self, path: Place, day: date | None = None, hour: int | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows at ``path`` in the columns of the feature table: keys, event and created time, features.
 
         ``day`` and ``hour`` are those of a dated endpoint: the times of a snapshot, and a delivery's, follow from them.
@@ -130,7 +130,7 @@ class Delivery:
         reached = self._reached(there, path)
         names = list(dict.fromkeys(each.column for each in reached.values()))
         options = self._options({name: there.field(name).type for name in names})
-        batches, lacking, rows = reader.read(path, columns=names, options=options), set(self._needed()), 0
+        batches, lacking, rows = reader.read(str(path), columns=names, options=options), set(self._needed()), 0
         written = self._written_times(day, hour)
         while True:
             try:
@@ -144,7 +144,9 @@ class Delivery:
             yield self._shaped(values, self._keys(values, path, rows), written, batch.num_rows)
             rows += batch.num_rows
         if self._is_records and rows and lacking:
-            raise self._without([name for name in self._needed() if name in lacking], path, reader.schema(path).names)
+            raise self._without(
+                [name for name in self._needed() if name in lacking], path, reader.schema(str(path)).names
+            )
 
     @property
     def storage_format(self) -> str:
@@ -154,14 +156,14 @@ class Delivery:
     def _options(self, types: dict[str, pa.DataType]) -> formats.Options:
         return formats.Options(null_values=self.endpoint.null_values, types=types)
 
-    def _schema(self, reader: formats.Format, path: Path) -> pa.Schema:
+    def _schema(self, reader: formats.Format, path: Place) -> pa.Schema:
         declared = self._declared_types()
         if self._is_records:
             return pa.schema(list(declared.items()))  # what records lack shows when they are read
-        there = reader.schema(path, options=self._options(declared))
+        there = reader.schema(str(path), options=self._options(declared))
         return pa.schema([field.with_type(declared.get(field.name, field.type)) for field in there])
 
-    def _reached(self, there: pa.Schema, path: Path) -> dict[str, Reached]:
+    def _reached(self, there: pa.Schema, path: Place) -> dict[str, Reached]:
         if self._is_records:
             there = pa.schema(
                 [*there, *((name, pa.null()) for name in self._source_columns() if name not in there.names)]
@@ -175,7 +177,7 @@ class Delivery:
         except (MissingColumn, InvalidType) as exc:
             raise type(exc)(f"endpoint '{self.endpoint.name}' in {path}: {exc}") from exc
 
-    def _without(self, missing: Iterable[str], path: Path, there: Iterable[str]) -> MissingColumn:
+    def _without(self, missing: Iterable[str], path: Place, there: Iterable[str]) -> MissingColumn:
         names = ", ".join(map(repr, missing))
         return MissingColumn(
             f"column {names} of endpoint '{self.endpoint.name}' is not in {path}; it has {', '.join(there)}"
@@ -185,7 +187,7 @@ class Delivery:
         self,
         exc: JukeboxError,
         reader: formats.Format,
-        path: Path,
+        path: Place,
         reached: Mapping[str, Reached],
         options: formats.Options,
     ) -> JukeboxError:
@@ -193,7 +195,7 @@ class Delivery:
         for feature in self.features:
             declared, column = feature.feature.data_type, feature.feature.column
             try:
-                deque(reader.read(path, columns=[reached[column].column], options=options), maxlen=0)
+                deque(reader.read(str(path), columns=[reached[column].column], options=options), maxlen=0)
             except (InvalidType, InvalidValue) as cause:
                 return InvalidType(f"feature '{feature.name}' is declared {declared} from column '{column}': {cause}")
         return exc
@@ -229,7 +231,7 @@ class Delivery:
         ended = {} if endpoint.event_time is not None else {self.event_time: end_of(day, zone, hour=hour)}
         return {**ended, CREATED_TIME: end_of(day, zone, after, hour)}
 
-    def _keys(self, values: Mapping[str, pa.Array], path: Path, first_row: int) -> dict[str, pa.Array]:
+    def _keys(self, values: Mapping[str, pa.Array], path: Place, first_row: int) -> dict[str, pa.Array]:
         try:
             return {each.key.column: each.ids(values[each.column], first_row) for each in self.key_sources}
         except (InvalidType, InvalidValue) as exc:
