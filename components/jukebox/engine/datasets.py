@@ -13,7 +13,7 @@ from jukebox.core.splits import EVAL, TRAIN, Split
 from jukebox.engine.training_files import WHOLE
 from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.formats import parquet
-from jukebox.formats.files import reading, source_files
+from jukebox.formats.examples import SPLIT, Examples, split_names
 from jukebox.storage import place_of
 from jukebox.tables import MANIFEST, Manifest, file_fingerprint, partitions
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 ALL = "all"
-_PREFIX = "Split-"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def open_data(uri: str) -> DataSet:
     if path.suffix == parquet.SUFFIX or _is_parquet(path):
         types = {column.name: str(column.type) for column in parquet.schema(path)}
         return DataSet(uri, "parquet", file_fingerprint(path), {ALL: lambda: parquet.read(path)}, types)
-    raise StorageError(f"{uri} holds no data: no {MANIFEST}, no {_PREFIX}… folder, no Parquet file")
+    raise StorageError(f"{uri} holds no data: no {MANIFEST}, no {SPLIT}… folder, no Parquet file")
 
 
 def _is_parquet(path: Place) -> bool:
@@ -132,24 +131,6 @@ def _partition(manifest: Manifest) -> Iterator[pa.RecordBatch]:
 
 
 def _examples(path: Place) -> dict[str, Rows]:
-    if not path.is_dir():
-        return {}
-    names = [folder.name.removeprefix(_PREFIX) for folder in path.glob(f"{_PREFIX}*") if folder.is_dir()]
-    names.sort(key=lambda name: (name != TRAIN, name != EVAL, name))
-    return {name: partial(_records, path / f"{_PREFIX}{name}") for name in names}
-
-
-def _records(folder: Place) -> Iterator[pa.RecordBatch]:
-    # The decoder's own lists are what TFDV takes; formats.tfrecord.read would first look for their types.
-    from jukebox.formats.framing import records
-    from jukebox.formats.tfdecoding import decoder
-
-    decode = decoder()
-    for file in source_files(folder):
-        if file.suffix == parquet.SUFFIX:
-            yield from parquet.read(file)
-            continue
-        for serialized in records(file):
-            with reading(file, "TFRecord of tf.Example"):
-                batch = decode(serialized)
-            yield batch
+    # Lists are what TFDV takes; types would cost another pass.
+    found = Examples(path, split_names(path))
+    return {name: partial(found.lists, name) for name in found.splits}

@@ -38,6 +38,7 @@ typedef struct {
     size_t mask;
     Py_ssize_t next; /* the column that followed, in the record before */
     int all;         /* whether every key is asked for */
+    const uint8_t *end; /* of the record */
     const char *fault;
     const uint8_t *at;
     Column *column; /* that the fault is about, or NULL */
@@ -68,6 +69,14 @@ static int grow(Reader *r, Bytes *bytes, size_t more) {
 static inline int append(Reader *r, Bytes *bytes, const void *data, size_t size) {
     if (bytes->room - bytes->size < size && grow(r, bytes, size) < 0) return -1;
     if (size > 0) memcpy(bytes->data + bytes->size, data, size);
+    bytes->size += size;
+    return 0;
+}
+
+/* Append what is short most often, and lies before `end`. */
+static inline int append_short(Reader *r, Bytes *bytes, const uint8_t *data, size_t size, const uint8_t *end) {
+    if (bytes->room - bytes->size < size + 16 && grow(r, bytes, size + 16) < 0) return -1;
+    copy_short(bytes->data + bytes->size, data, size, end);
     bytes->size += size;
     return 0;
 }
@@ -260,7 +269,7 @@ static const uint8_t *float_list(Reader *r, Column *c, int kept, const uint8_t *
             if ((p = skip(r, p, end, field, 0)) == NULL) return NULL;
             continue;
         }
-        if (kept && append(r, &c->values, p, (size_t)(last - p)) < 0) return NULL;
+        if (kept && append_short(r, &c->values, p, (size_t)(last - p), r->end) < 0) return NULL;
         if (kept) c->count += (last - p) / 4;
         p = last;
     }
@@ -278,7 +287,7 @@ static const uint8_t *bytes_list(Reader *r, Column *c, int kept, const uint8_t *
         }
         if ((p = length(r, p, end, &last)) == NULL) return NULL;
         if (kept) {
-            if (append(r, &c->values, p, (size_t)(last - p)) < 0) return NULL;
+            if (append_short(r, &c->values, p, (size_t)(last - p), r->end) < 0) return NULL;
             int64_t stop = (int64_t)c->values.size;
             if (append(r, &c->ends, &stop, 8) < 0) return NULL;
             c->count++;
@@ -295,7 +304,7 @@ static void start_over(Column *c) {
     c->count = 0;
 }
 
-static const uint8_t *feature(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) {
+static inline const uint8_t *feature(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) {
     uint32_t field;
     const uint8_t *last;
     while (p < end) {
@@ -364,8 +373,12 @@ static const uint8_t *feature_list(Reader *r, Column *c, const uint8_t *p, const
     return p;
 }
 
-/* Read the value, or values that are one in parts, of an entry of a map. */
-static int value_of(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) {
+static inline const uint8_t *value(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) {
+    return c->nested ? feature_list(r, c, p, end) : feature(r, c, p, end);
+}
+
+/* Read the values of an entry, which are one in parts. */
+static int values(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) {
     uint32_t field;
     const uint8_t *last;
     while (p < end) {
@@ -374,8 +387,7 @@ static int value_of(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) 
             if ((p = skip(r, p, end, field, 0)) == NULL) return -1;
             continue;
         }
-        if ((p = length(r, p, end, &last)) == NULL) return -1;
-        if ((c->nested ? feature_list(r, c, p, last) : feature(r, c, p, last)) == NULL) return -1;
+        if ((p = length(r, p, end, &last)) == NULL || value(r, c, p, last) == NULL) return -1;
         p = last;
     }
     return 0;
@@ -383,7 +395,8 @@ static int value_of(Reader *r, Column *c, const uint8_t *p, const uint8_t *end) 
 
 static int entry(Reader *r, const uint8_t *p, const uint8_t *end, int nested) {
     uint32_t field;
-    const uint8_t *first = p, *key = p, *last, *key_end = p;
+    const uint8_t *first = p, *key = p, *key_end = p, *held = p, *held_end = p, *last;
+    int parts = 0;
     while (p < end) {
         if ((p = tag(r, p, end, &field)) == NULL) return -1;
         if (field == (1 << 3 | LENGTH)) {
@@ -394,6 +407,11 @@ static int entry(Reader *r, const uint8_t *p, const uint8_t *end, int nested) {
             if ((p = length(r, p, end, &last)) == NULL) return -1;
             key = p;
             p = key_end = last;
+        } else if (field == (2 << 3 | LENGTH)) {
+            if ((p = length(r, p, end, &last)) == NULL) return -1;
+            parts++;
+            held = p;
+            p = held_end = last;
         } else if ((p = skip(r, p, end, field, 0)) == NULL)
             return -1;
     }
@@ -411,7 +429,7 @@ static int entry(Reader *r, const uint8_t *p, const uint8_t *end, int nested) {
     size_t old_values = c->old_values, old_ends = c->old_ends;
     c->old_inner = c->inner.size;
     c->old_elements = c->elements;
-    if (value_of(r, c, first, end) < 0) return -1;
+    if (parts == 1 ? value(r, c, held, held_end) == NULL : values(r, c, first, end) < 0) return -1;
     if (c->nested) {
         c->counts[r->row] = (int32_t)(c->elements - c->old_elements);
         c->old_values = old_values;
@@ -461,7 +479,8 @@ static void read_records(Reader *r, const uint8_t *data, Py_ssize_t size, const 
             fail(r, "a span lies outside of the data", data);
             return;
         }
-        if (example(r, data + first, data + last) < 0) return;
+        r->end = data + last;
+        if (example(r, data + first, r->end) < 0) return;
     }
 }
 

@@ -68,6 +68,7 @@ static int keep_heads(Column *c) {
 
 static inline uint64_t payload_size(const Column *c, Py_ssize_t first, Py_ssize_t last) {
     uint64_t size = 0;
+    if (c->counts == NULL && c->kind == INT64_LIST) return (uint64_t)varint_size(((const uint64_t *)c->values)[first]);
     if (c->kind == FLOAT_LIST) return (uint64_t)(last - first) * 4;
     if (c->kind == INT64_LIST) {
         const int64_t *values = (const int64_t *)c->values;
@@ -82,6 +83,12 @@ static inline uint64_t payload_size(const Column *c, Py_ssize_t first, Py_ssize_
 }
 
 static inline uint8_t *put_payload(const Column *c, Py_ssize_t first, Py_ssize_t last, uint8_t *out) {
+    if (c->counts == NULL && c->kind == INT64_LIST)
+        return put_varint_of(out, ((const uint64_t *)c->values)[first], (int)c->size);
+    if (c->counts == NULL && c->kind == FLOAT_LIST) {
+        memcpy(out, c->values + first * 4, 4);
+        return out + 4;
+    }
     if (c->kind == FLOAT_LIST) {
         memcpy(out, c->values + first * 4, (size_t)(last - first) * 4);
         return out + (last - first) * 4;
@@ -95,7 +102,7 @@ static inline uint8_t *put_payload(const Column *c, Py_ssize_t first, Py_ssize_t
         size_t length = (size_t)(c->offsets[i + 1] - c->offsets[i]);
         *out++ = 0x0A;
         out = put_varint(out, length);
-        memcpy(out, c->values + c->offsets[i], length);
+        copy_short(out, c->values + c->offsets[i], length, (const uint8_t *)c->views[2].buf + c->views[2].len);
         out += length;
     }
     return out;

@@ -16,12 +16,14 @@ import pyarrow as pa
 from jukebox.errors import CorruptData
 from jukebox.formats.codec import coder
 from jukebox.formats.files import reading
+from jukebox.storage import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy.typing as npt
+
+    from jukebox.storage import Place
 
 HEAD_BYTES = 12
 GZIP = b"\x1f\x8b\x08"
@@ -35,7 +37,7 @@ class Block:
     ``start`` is where the data begins in the file, counted after unpacking, and ``first`` the first record's number.
     """
 
-    path: Path
+    path: Place
     data: bytes
     spans: npt.NDArray[np.int64]
     start: int
@@ -54,13 +56,13 @@ class Block:
         return CorruptData(f"{self.path} is not whole {what}: {why}, {place}")
 
 
-def records(path: Path) -> Iterator[list[bytes]]:
+def records(path: Place) -> Iterator[list[bytes]]:
     """Yield the records of the file, in lists of some megabytes; raises what ``blocks`` does."""
     for block in blocks(path):
         yield [block.data[first:last] for first, last in block.spans.tolist()]
 
 
-def blocks(path: Path) -> Iterator[Block]:
+def blocks(path: Place) -> Iterator[Block]:
     """Yield the file in blocks of whole records; a file of no bytes has none.
 
     Raises CorruptData naming the file and the place for a wrong checksum, a length without its bytes, or
@@ -68,7 +70,7 @@ def blocks(path: Path) -> Iterator[Block]:
     """
     held, start, first = b"", 0, 0
     with reading(path, "TFRecord"):
-        stream = pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None)
+        stream = pa.input_stream(readable(path), compression="gzip" if _is_gzip(path) else None)
     with stream:
         while True:
             with reading(path, "TFRecord"):
@@ -95,7 +97,7 @@ def _split(block: Block) -> tuple[Block, int]:
     return replace(block, spans=np.frombuffer(spans, np.int64).reshape(-1, 2)), used
 
 
-def _is_gzip(path: Path) -> bool:
+def _is_gzip(path: Place) -> bool:
     with path.open("rb") as stream:
         first = stream.read(HEAD_BYTES)
     if not first.startswith(GZIP):
@@ -105,5 +107,5 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _masked(data: bytes) -> int:
-    crc = coder.checksum(data, False)  # noqa: FBT003 - the compiled one knows no names
+    crc = coder.checksum(data, False)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

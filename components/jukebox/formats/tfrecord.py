@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from jukebox.errors import InvalidValue
 from jukebox.formats import DEFAULTS, Options
-from jukebox.formats.columns import chosen, conformed
+from jukebox.formats.columns import chosen, conformed, in_range
 from jukebox.formats.files import source_files
 from jukebox.formats.framing import blocks
 from jukebox.formats.tfdecoding import Shape, decoded, shapes, typed, wanted
@@ -56,6 +56,7 @@ def read(
     else:
         there = _found(files, options)
     names = chosen(columns, there.names, path)
+    in_range((), rows)
     return _rows(_within(files, rows), pa.schema([there.field(name) for name in names]))
 
 
