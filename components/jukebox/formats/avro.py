@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox.errors import InvalidValue, MissingDependency
-from jukebox.formats import DEFAULTS, Options
+from jukebox.core.kernel import choose
+from jukebox.formats import DEFAULTS, Options, avro_rows
 from jukebox.formats.avro_columns import array_of, columns_of, retargeted
 from jukebox.formats.avro_container import (
     CODEC,
@@ -42,12 +43,7 @@ if TYPE_CHECKING:
 
     from jukebox.formats.avro_container import Block
 
-try:
-    if os.environ.get("JUKEBOX_KERNEL") == "numpy":
-        raise ImportError
-    from jukebox.formats import _avro as coder
-except ImportError:
-    from jukebox.formats import avro_rows as coder  # type: ignore[no-redef]
+coder, NAME, WHY = choose("jukebox.formats._avro", avro_rows)
 
 SUFFIX = ".avro"
 BLOCK_ROWS = 8_192
