@@ -52,7 +52,7 @@ def read(path: Path | str, name: str, types: dict[str, pa.DataType] | None = Non
     return pa.Table.from_batches(batches, pa.schema(list(known.items())))
 
 
-def run(source: Path, out: Path, **about: Any) -> Manifest:
+def run(source: Path | str, out: Path | str, **about: Any) -> Manifest:
     """Convert."""
     return convert.run(source=str(source), out=str(out), **about)
 

@@ -109,7 +109,7 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         for name, table in tables.items()
     ]
     made = join.outputs["training_set"]
-    described = [FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
+    described = [weather, convert, FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
     pipeline = Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(here.root),

@@ -16,10 +16,14 @@ from jukebox.engine.sources import Delivery
 from jukebox.errors import NoPartition
 from jukebox.features.file import parse_features
 from jukebox.formats import parquet
+from jukebox.storage import place_of
 from jukebox.stores import RegisteredFeature
+from tests.storage.conftest import bucket, gs, s3
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["bucket", "gs", "s3"]
 
 NEW_YORK = "America/New_York"
 SPRING, AUTUMN, PLAIN = date(2024, 3, 10), date(2024, 11, 3), date(2024, 7, 1)
@@ -107,3 +111,19 @@ def test_the_hour_may_stand_before_the_date_and_the_date_twice(tmp_path: Path) -
     assert there.path(PLAIN, 0).exists()
     with pytest.raises(NoPartition, match=r"no partition for 2024-07-01T01 and 22 other hours .*; 1 there, from 2024"):
         there.require([PLAIN])
+
+
+def test_partitions_of_object_stores_are_found_and_missed_alike(bucket: str) -> None:
+    """Below the source folder, or where the uri says by itself."""
+    rows = pa.table({"n": [1]})
+    for hour in range(23):
+        path = f"{bucket}/apm/plays/{PLAIN}/{hour:02}.parquet"
+        parquet.write(path, rows.to_batches(), schema=rows.schema)
+    below = Addresses("plays", "plays/{date}/{hour}.parquet", f"{bucket}/apm", NEW_YORK)
+    absolute = Addresses("plays", f"{bucket}/apm/plays/{{date}}/{{hour}}.parquet", "data", NEW_YORK)
+    assert absolute.path(PLAIN, 5) == below.path(PLAIN, 5) == place_of(f"{bucket}/apm/plays/{PLAIN}/05.parquet")
+    for there in (below, absolute):
+        with pytest.raises(
+            NoPartition, match=r"no partition for 2024-07-01T23 under .*; 23 there, from 2024-07-01T00 to"
+        ):
+            there.require([PLAIN])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KIND = "data_set"
 ROWS_PER_FILE = 1_000_000
 _PLAIN = ".tfrecord"
+_UNTOLD = ("tfrecord", "csv", "jsonl")  # formats whose files do not say what the types of their columns are
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,13 @@ def _folders(source: Place) -> dict[str, Place]:
 
 
 def _require_flat(source: Place, out: str) -> None:
-    """Raise InvalidValue for a folder with data files of its own and in folders: one file would hold only some."""
-    folders = list(_folders(source))
-    if len(folders) > 1 and "." in folders:
-        raise InvalidValue(f"{source} has data in '{folders[1]}' too, and {out} is one file; name a folder to write to")
+    """Raise InvalidValue for a folder with data in folders: one file would hold only some of it, or none.
+
+    Folders called ``key=value`` are read as one data set where a format has such.
+    """
+    inside = [name for name in _folders(source) if name != "." and "=" not in name]
+    if inside:
+        raise InvalidValue(f"{source} has data in the folder '{inside[0]}', and {out} is one file; name a folder")
 
 
 @dataclass
@@ -164,8 +168,11 @@ class _Run:
         """Return the rows at ``path`` in the asked columns, with their types found."""
         task, name = self._task, self._task.from_format or _told(path)
         reader = formats.format_named(name)
-        there = reader.schema(path, options=formats.Options(types=task.declared))
-        _require_types(task.declared, there, path)
+        if name in _UNTOLD and task.columns and set(task.columns) <= set(task.declared):
+            there = pa.schema(list(task.declared.items()))  # to look at the rows for types would be in vain
+        else:
+            there = reader.schema(path, options=formats.Options(types=task.declared))
+            _require_types(task.declared, there, path)
         schema = pa.schema([there.field(each) for each in chosen(task.columns, there.names, path)])
         # The types are known now: a format that tells none is not searched for them again.
         options = formats.Options(types=dict(zip(schema.names, schema.types, strict=True)))
