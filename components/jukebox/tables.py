@@ -20,7 +20,7 @@ from jukebox.storage import Remote, each, is_remote, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from jukebox.storage import Place
+    from jukebox.storage import Place, Where
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -156,7 +156,7 @@ def code_fingerprint() -> str:
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str] | Remote) -> Iterator[Path]:
+def written_whole(path: Where) -> Iterator[Path]:
     """Yield a temporary local path that becomes ``path`` at the end; after any error nothing is left of it.
 
     It lies beside a local ``path``, whose folders are made, and in the folder for temporary files for a remote one:

@@ -77,7 +77,7 @@ def files_at(path: str) -> list[Path | RemoteFile]:
     Raises NoPartition where there is none, StorageError where the file system refuses.
     """
     if is_local(path):
-        return list(source_files(path))
+        return [Path(str(file)) for file in source_files(path)]
     with _told(path, "listed"):
         found = FileSystems.match([path, FileSystems.join(path, "*")])
     files = [match.metadata_list for match in found]

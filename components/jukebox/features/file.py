@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidFile, StorageError
@@ -14,6 +13,7 @@ from jukebox.features.names import FeatureName
 from jukebox.features.schema import schema_faults
 from jukebox.features.spellings import canonical
 from jukebox.features.yaml_lines import NotYaml, read_tree
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from jukebox.features import yaml_lines
@@ -25,7 +25,9 @@ def load_features(path: str) -> tuple[Feature, ...]:
     Raises StorageError when it cannot be read, and InvalidFile with every fault when it breaks the format.
     """
     try:
-        content = Path(path).read_bytes()
+        content = place_of(path).read_bytes()
+    except StorageError:
+        raise
     except OSError as exc:
         raise StorageError(f"'{path}' cannot be read: {exc.strerror or exc}") from exc
     try:

@@ -13,12 +13,12 @@ from jukebox.storage.remote import is_refusal, said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jukebox.storage import Place
+    from jukebox.storage import Place, Where
 
 MANIFEST = "manifest.json"
 
 
-def source_files(path: str | os.PathLike[str] | Remote) -> list[Place]:
+def source_files(path: Where) -> list[Place]:
     """Return the file ``path``, or a folder's files by name without ``_…``, ``.…`` and the manifest.
 
     Raises NoPartition where there is no file, InvalidValue where they lie in folders called ``key=value``, StorageError

@@ -20,10 +20,9 @@ from jukebox.storage import Remote, each, place_of
 from jukebox.tables import Manifest
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
-    from jukebox.storage import Place
+    from jukebox.storage import Place, Where
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -37,7 +36,7 @@ class Found:
     keys: tuple[tuple[str, str | None], ...] = ()
 
 
-def found_files(path: str | os.PathLike[str] | Remote) -> list[Found]:
+def found_files(path: Where) -> list[Found]:
     """Return the file ``path``, a folder's files by name, or those of its ``key=value`` folders.
 
     Of a partition that Jukebox wrote, the file that its manifest names is the only one. Raises NoPartition where there

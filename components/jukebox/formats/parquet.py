@@ -18,34 +18,33 @@ from jukebox.formats.parquet_pieces import ParquetPieces
 from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from jukebox.formats.parquet_members import Member
-    from jukebox.storage import Remote
+    from jukebox.storage import Where
 
 __all__ = ["SUFFIX", "ParquetPieces", "count_rows", "created_by", "read", "schema", "write"]
 
 SUFFIX = ".parquet"
 
 
-def schema(path: str | os.PathLike[str] | Remote, *, options: Options = DEFAULTS) -> pa.Schema:
+def schema(path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
     """Return the columns of the file, or of a folder's files together, with those that their folders' names hold."""
     return members_of([path], options.types).schema
 
 
-def count_rows(path: str | os.PathLike[str] | Remote) -> int:
+def count_rows(path: Where) -> int:
     """Return the number of rows of the file, or of a folder's files."""
     return sum(file.rows for file in members_of([path]).files)
 
 
-def created_by(path: str | os.PathLike[str] | Remote) -> str:
+def created_by(path: Where) -> str:
     """Return what the file says of the library that wrote it."""
     return str(members_of([path]).files[0].metadata.created_by)
 
 
 def read(
-    path: str | os.PathLike[str] | Remote,
+    path: Where,
     *,
     columns: Sequence[str] | None = None,
     rows: tuple[int, int] | None = None,
@@ -89,7 +88,7 @@ def _rows(file: Member, wanted: pa.Schema, groups: Iterable[int]) -> Iterator[pa
 
 
 def write(
-    path: str | os.PathLike[str] | Remote,
+    path: Where,
     batches: Iterable[pa.RecordBatch],
     *,
     schema: pa.Schema,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jukebox.formats.parquet_opening import File
-    from jukebox.storage import Place
+    from jukebox.storage import Place, Where
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ class Members:
         return self.files[0].path
 
 
-def members_of(
-    paths: Sequence[str | os.PathLike[str] | Remote | File], types: Mapping[str, pa.DataType] | None = None
-) -> Members:
+def members_of(paths: Sequence[Where | File], types: Mapping[str, pa.DataType] | None = None) -> Members:
     """Return the files at ``paths``, or in these folders, with the columns of all; ``types`` hold for folders' keys.
 
     Columns that only some files have come after those of the first, and keys last. Raises NoPartition where there is

@@ -19,17 +19,16 @@ from jukebox.formats.tfexample import check, framed
 from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from jukebox.formats.framing import Block
+    from jukebox.storage import Place, Where
 
 SUFFIX = ".tfrecord.gz"
 CHUNK_ROWS = 16_384
 
 
-def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:
+def schema(path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
     """Return the declared columns in their order, then all others by name with the types that are found.
 
     Reads everything once. Text and bytes look alike in an example: both are bytes unless declared.
@@ -38,7 +37,7 @@ def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.S
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     columns: Sequence[str] | None = None,
     rows: tuple[int, int] | None = None,
@@ -60,7 +59,7 @@ def read(
     return _rows(_within(files, rows), pa.schema([there.field(name) for name in names]))
 
 
-def lists(path: str | os.PathLike[str]) -> Iterator[pa.RecordBatch]:
+def lists(path: Where) -> Iterator[pa.RecordBatch]:
     """Yield the rows with the keys that come in them as lists: what TensorFlow Data Validation takes."""
     for block in _within(source_files(path), None):
         found = decoded(block)
@@ -68,7 +67,7 @@ def lists(path: str | os.PathLike[str]) -> Iterator[pa.RecordBatch]:
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: Where,
     batches: Iterable[pa.RecordBatch],
     *,
     schema: pa.Schema,
@@ -93,7 +92,7 @@ def write(
     return rows
 
 
-def _found(files: Sequence[Path], options: Options) -> pa.Schema:
+def _found(files: Sequence[Place], options: Options) -> pa.Schema:
     declared = options.types or {}
     found = shapes(decoded(block) for block in _within(files, None))
     types = {name: _type(found[name], options) for name in sorted(found) if name not in declared}
@@ -109,7 +108,7 @@ def _type(shape: Shape, options: Options) -> pa.DataType:
     return pa.list_(element)
 
 
-def _within(files: Sequence[Path], rows: tuple[int, int] | None) -> Iterator[Block]:
+def _within(files: Sequence[Place], rows: tuple[int, int] | None) -> Iterator[Block]:
     """Yield the blocks of the files, as far as their records are among the ``rows``, counted through all files."""
     first, last = (0, None) if rows is None else rows
     passed = 0

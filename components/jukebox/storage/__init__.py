@@ -16,6 +16,7 @@ from jukebox.errors import InvalidValue
 from jukebox.storage.drivers import SCHEMES as SCHEMES
 from jukebox.storage.remote import Place as Place
 from jukebox.storage.remote import Remote as Remote
+from jukebox.storage.remote import Where as Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-def place_of(where: str | os.PathLike[str] | Remote, *parts: str) -> Place:
+def place_of(where: Where, *parts: str) -> Place:
     """Return the place that a path or URI names, and ``parts`` below it.
 
     Raises InvalidValue for a scheme that is not known and for a URI that names no place.
@@ -35,7 +36,7 @@ def place_of(where: str | os.PathLike[str] | Remote, *parts: str) -> Place:
     return found.joinpath(*parts) if parts else found
 
 
-def _place(where: str | os.PathLike[str] | Remote) -> Place:
+def _place(where: Where) -> Place:
     if isinstance(where, (Path, Remote)):
         return where
     text = os.fspath(where)
@@ -53,14 +54,23 @@ def _place(where: str | os.PathLike[str] | Remote) -> Place:
     return Remote.parse(text)
 
 
-def is_remote(where: str | os.PathLike[str] | Remote) -> bool:
+def is_remote(where: Where) -> bool:
     """Return whether a path or URI lies on another system than this machine's."""
     return isinstance(place_of(where), Remote)
 
 
-def readable(place: Place) -> Any:
-    """Return what pyarrow reads fastest: the path of a local file, an open file for another; raises StorageError."""
-    return place.open("rb") if isinstance(place, Remote) else str(place)
+def readable(place: Place, *, unpacked: bool = False) -> Any:
+    """Return what pyarrow reads fastest: the path of a local file, an open file for another; raises StorageError.
+
+    Where it is to be ``unpacked``, a file called ``….gz`` gives what was packed: pyarrow does so with paths itself.
+    """
+    if not isinstance(place, Remote):
+        return str(place)
+    if unpacked and place.suffix == ".gz":
+        import pyarrow as pa
+
+        return pa.input_stream(place.open(), compression="gzip")
+    return place.open()
 
 
 def each(work: Callable[[Asked], Answer], things: Iterable[Asked], *, remote: bool) -> Iterator[Answer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # What a stream sends at once: Google's takes a round trip for each.
 _CHUNK = 16 << 20
+_LOOKS = 8
 _AWS = re.compile(r"AWS Error (?:\[code \d+\]|([A-Z_]+)).*? during (\w+) operation:? ?(.*)")
 _GOOGLE = re.compile(r"google::cloud::Status\((\w+): (.*?)\)?(?:\. Detail.*)?$")
 
@@ -137,9 +139,18 @@ class Remote:
             return self.files.open_input_file(self.key)
 
     def read_bytes(self) -> bytes:
-        """Return what the file holds; raises StorageError."""
-        with self.open() as stream, asked(self, "read"):
-            return bytes(stream.read())
+        """Return what the file holds, as of one moment; raises StorageError."""
+        return self._bytes(_LOOKS)
+
+    def _bytes(self, looks: int) -> bytes:
+        try:
+            with self.open() as stream, asked(self, "read"):
+                return bytes(stream.read())
+        except StorageError as exc:
+            # Google reads the version that was found first, which is gone when another is written meanwhile.
+            if looks == 1 or not isinstance(exc.__cause__, FileNotFoundError) or not self.is_file():
+                raise
+        return self._bytes(looks - 1)
 
     def read_text(self) -> str:
         """Return what the file holds, as UTF-8; raises StorageError."""
@@ -215,6 +226,7 @@ class Remote:
 
 
 Place: TypeAlias = Path | Remote
+Where: TypeAlias = str | os.PathLike[str] | Remote
 
 
 @contextmanager
