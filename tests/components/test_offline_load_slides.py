@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from jukebox import convert
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn
 from jukebox.formats import parquet, tfrecord
 from jukebox.tables import Manifest, partitions
@@ -105,6 +106,51 @@ def test_a_nested_path_reaches_into_records_and_lists_of_them(apm: Place) -> Non
     assert (rows["genres"], rows["popularity_normalized"]) == EXPECTED
 
 
+@pytest.mark.parametrize("name", ["parquet", "avro", "jsonl"])
+def test_records_of_every_format_that_has_them_are_reached_into(apm: Place, name: str) -> None:
+    """The same feature table of the same records, whatever they are stored in."""
+    apm.register(NESTED.replace("format: parquet", f"format: STORAGE_FORMAT_{name.upper()}"))
+    nested(apm)
+    source = apm.source / "apm" / DAYS[0]
+    if name != "parquet":
+        convert.run(source=f"{source}/part-0.parquet", out=str(apm.root / "other" / "apm" / DAYS[0]), to_format=name)
+    root = apm.source if name == "parquet" else apm.root / "other"
+    load(apm, source=str(root), keys={**KEYS, "column_name": "id.gid"}, storage_format=None)
+    rows = loaded(apm)
+    assert rows["artist"] == list(IDS.values())
+    assert (rows["genres"], rows["popularity_normalized"]) == EXPECTED
+
+
+def test_json_lines_without_the_key_are_refused_and_not_taken_for_nulls(apm: Place) -> None:
+    """A feature may be missing in all lines of a day; what the rows are about may not."""
+    apm.register(DECLARED.replace("format: parquet", "format: jsonl"))
+    path = apm.source / "apm" / DAYS[0] / "part.jsonl"
+    path.with_name("part-0.tfrecord.gz").unlink()
+    path.write_text('{"artist": "x", "genres": ["a"]}\n')
+    load(apm, keys=None, storage_format=None)
+    assert loaded(apm)["popularity_normalized"] == [None]
+    path.write_text('{"artists": "x", "genres": ["a"]}\n')
+    with pytest.raises(MissingColumn, match=f"column 'artist' of endpoint '{ENDPOINT}' is not in .*; it has "):
+        load(apm, keys=None, storage_format=None)
+
+
+@pytest.mark.parametrize("name", ["parquet", "avro", "jsonl", "csv", "tfrecord"])
+def test_an_endpoint_may_be_stored_in_any_format(apm: Place, name: str) -> None:
+    """As features.yaml says, or as the load says that it is stored now."""
+    one = DECLARED.replace("list<string>", "string")
+    apm.register(one)
+    rows = pa.table({"artist": list(IDS.values()), "genres": ["rock", None], "popularity_normalized": EXPECTED[1]})
+    write(apm.root / "rows.parquet", rows)
+    out = apm.root / "stored" / "apm" / DAYS[0]
+    convert.run(source=str(apm.root / "rows.parquet"), out=str(out), to_format=name)
+    for number, text in enumerate((one, one.replace("format: parquet", f"format: {name}"))):
+        apm.register(text)
+        told = f"STORAGE_FORMAT_{name.upper()}" if number == 0 else None
+        load(apm, source=str(apm.root / "stored"), keys=None, storage_format=told)
+        assert loaded(apm)["genres"] == ["rock", None]
+        assert loaded(apm)["popularity_normalized"] == EXPECTED[1]
+
+
 @pytest.mark.parametrize(
     ("path", "error", "said"),
     [
@@ -142,7 +188,7 @@ def test_ids_that_are_none_are_refused_with_file_and_row(apm: Place) -> None:
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        ({"storage_format": "STORAGE_FORMAT_ORC"}, "format 'orc' is not known; there are parquet, csv"),
+        ({"storage_format": "STORAGE_FORMAT_ORC"}, "format 'orc' is not known; there are parquet, "),
         ({"keys": {**KEYS, "primitive_entity": "PRIMITIVE_ENTITY_TRACK"}}, "no key of the primitive entity 'track'"),
         ({"keys": {**KEYS, "identifier": "IDENTIFIER_ISRC"}}, "is written as isrc and wanted as gid_hex; known are"),
         ({"features": {GENRES: "tags"}}, "is registered from column 'genres', the source map says 'tags'"),

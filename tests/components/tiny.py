@@ -114,17 +114,7 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         pipeline_name="tiny",
         pipeline_root=str(here.root),
         metadata_connection_config=sqlite_metadata_connection_config(str(place.root / "registry.db")),
-        components=[
-            source,
-            labels,
-            weather,
-            convert,
-            register,
-            *loads.values(),
-            join,
-            *online,
-            *(described if statistics else []),
-        ],
+        components=[source, labels, register, *loads.values(), join, *online, *(described if statistics else [])],
         enable_cache=True,
     )
     LocalDagRunner().run(pipeline)

@@ -28,8 +28,8 @@ def convert(
         typer.Option(help='JSON {"column": "data type"} of what a format does not tell, such as text in records.'),
     ] = None,
     rows_per_file: Annotated[
-        int | None, typer.Option(help="How many rows each file of a folder has; by default 1,000,000.")
-    ] = None,
+        int, typer.Option(help="How many rows each file of a folder has; one file holds all of them.")
+    ] = 1_000_000,
 ) -> None:
     """Convert Parquet, TFRecord, Avro, CSV or JSON lines into one another, lossless or refused.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jukebox.engine.converting import Task, converted
+from jukebox.engine.converting import ROWS_PER_FILE, Task, converted
 from jukebox.features.spellings import canonical
 from jukebox.stores import place
 
@@ -22,7 +22,7 @@ def run(
     to_format: str | None = None,
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
-    rows_per_file: int | None = None,
+    rows_per_file: int = ROWS_PER_FILE,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Manifest:
     """Leave at ``out`` the rows of ``source``, in their order, in another storage format.

@@ -15,7 +15,7 @@ def convert(
     to_format: Optional[str] = None,
     columns: Optional[list] = None,
     types: Optional[dict] = None,
-    rows_per_file: Optional[int] = None,
+    rows_per_file: int = 1_000_000,
 ):
     """Converts files of one storage format into a folder of files of another, lossless or refused.
 

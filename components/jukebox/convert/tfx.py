@@ -20,7 +20,7 @@ class Spec(ComponentSpec):
         "to_format": ExecutionParameter(type=str, optional=True),
         "columns": ExecutionParameter(type=str),
         "types": ExecutionParameter(type=str),
-        "rows_per_file": ExecutionParameter(type=int, optional=True),
+        "rows_per_file": ExecutionParameter(type=int),
     }
     INPUTS = {"source": ChannelParameter(type=DataSet)}
     OUTPUTS = {"converted": ChannelParameter(type=DataSet)}
@@ -51,7 +51,7 @@ class Convert(BaseComponent):
         to_format: str | None = None,
         columns: list[str] | None = None,
         types: dict[str, str] | None = None,
-        rows_per_file: int | None = None,
+        rows_per_file: int = 1_000_000,
     ):
         """Take a data set, the formats by name, the columns to keep, and the types that a format does not tell."""
         texts = {"from_format": from_format, "to_format": to_format, "rows_per_file": rows_per_file}

@@ -42,7 +42,7 @@ class Task:
     to_format: str | None = None
     columns: Sequence[str] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
-    rows_per_file: int | None = None
+    rows_per_file: int = ROWS_PER_FILE
     progress: Callable[[int, int | None], None] | None = None
 
     @cached_property
@@ -71,9 +71,9 @@ class Task:
     def require(self) -> None:
         """Raise InvalidValue for what cannot be done, whatever the source holds."""
         formats.format_named(self.target)
-        if self.rows_per_file is not None and self.rows_per_file < 1:
+        if self.rows_per_file < 1:
             raise InvalidValue(f"rows_per_file is {self.rows_per_file}; a file holds one row or more")
-        if self.rows_per_file is not None and self.ending is not None:
+        if self.rows_per_file != ROWS_PER_FILE and self.ending is not None:
             raise InvalidValue(f"{self.out} is one file, and rows_per_file is about a folder of them; name a folder")
         inner, outer = (Path(str(place_of(each))).absolute() for each in (self.out, self.source))
         if inner == outer or inner.is_relative_to(outer) or outer.is_relative_to(inner):
@@ -188,7 +188,7 @@ class _Run:
         names: list[str] = []
         while not names or rest.more():
             names.append(f"part-{len(names):05}{self._writer.SUFFIX}")
-            part = rest.take(self._task.rows_per_file or ROWS_PER_FILE)
+            part = rest.take(self._task.rows_per_file)
             self.written(rows, place_of(folder, names[-1]), part)
         return names
 

@@ -143,7 +143,7 @@ class Delivery:
             lacking = {name for name in lacking if values[name].null_count == batch.num_rows}
             yield self._shaped(values, self._keys(values, path, rows), written, batch.num_rows)
             rows += batch.num_rows
-        if self._is_records and rows and lacking:
+        if rows and lacking and (self._is_records or self.storage_format == "jsonl"):
             raise self._without(
                 [name for name in self._needed() if name in lacking], path, reader.schema(str(path)).names
             )
@@ -160,7 +160,9 @@ class Delivery:
         declared = self._declared_types()
         if self._is_records:
             return pa.schema(list(declared.items()))  # what records lack shows when they are read
-        there = reader.schema(str(path), options=self._options(declared))
+        # Of JSON lines a declared column is there, of nulls, also where it is a path into another.
+        plain = {name: kind for name, kind in declared.items() if "." not in name or self.storage_format != "jsonl"}
+        there = reader.schema(str(path), options=self._options(plain))
         return pa.schema([field.with_type(declared.get(field.name, field.type)) for field in there])
 
     def _reached(self, there: pa.Schema, path: Place) -> dict[str, Reached]:
