@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jukebox.errors import InvalidValue, MissingDependency
 from jukebox.core.kernel import choose
+from jukebox.errors import InvalidValue, MissingDependency
 from jukebox.formats import DEFAULTS, Options, avro_rows
 from jukebox.formats.avro_columns import array_of, columns_of, retargeted
 from jukebox.formats.avro_container import (
@@ -32,16 +32,17 @@ from jukebox.formats.avro_container import (
     read_blocks,
     read_header,
 )
-from jukebox.formats.avro_schema import Node, Parser, avro_of, program
+from jukebox.formats.avro_parsing import Parser
+from jukebox.formats.avro_schema import Node, avro_of, program
 from jukebox.formats.columns import chosen, conformed, in_range, same_types
 from jukebox.formats.files import reading, source_files
 from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from jukebox.formats.avro_container import Block
+    from jukebox.storage import Place, Where
 
 coder, NAME, WHY = choose("jukebox.formats._avro", avro_rows)
 
@@ -55,7 +56,7 @@ BATCH_BYTES, BATCH_ROWS = 1 << 23, 131_072
 class File:
     """A file whose header has been read: its nodes, and the types of its columns in memory."""
 
-    path: Path
+    path: Place
     header: Header
     root: Node
     blocks_at: int
@@ -66,13 +67,13 @@ class File:
         return pa.schema(list(self.root.arrow))
 
 
-def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
+def schema(path: Where, *, options: Options = DEFAULTS) -> pa.Schema:  # noqa: ARG001
     """Return the schema of the file, or of a folder's first file."""
     return _opened(source_files(path)[0]).schema
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     columns: Sequence[str] | None = None,
     options: Options = DEFAULTS,  # noqa: ARG001
@@ -90,7 +91,7 @@ def read(
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: Where,
     batches: Iterable[pa.RecordBatch],
     *,
     schema: pa.Schema,
@@ -131,7 +132,7 @@ def _columns(batch: pa.RecordBatch, root: Node) -> list[Any]:
     return [(batch.num_rows, None, None, None), *itertools.chain.from_iterable(below)]
 
 
-def _opened(path: Path) -> File:
+def _opened(path: Place) -> File:
     with reading(path, "Avro"), path.open("rb") as stream:
         header = read_header(stream, path)
         place = stream.tell()
@@ -166,7 +167,7 @@ def _retyped(root: Node, schema: pa.Schema) -> Node:
     return retargeted(root, pa.struct([pa.field(field.name, field.type, field.nullable) for field in schema]))
 
 
-def _rows(path: Path, wanted: pa.Schema, first: Path) -> Iterator[pa.RecordBatch]:
+def _rows(path: Place, wanted: pa.Schema, first: Place) -> Iterator[pa.RecordBatch]:
     file = _opened(path)
     chosen(wanted.names, file.schema.names, path)
     same_types(file.schema, wanted, path, first)

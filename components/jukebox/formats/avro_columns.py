@@ -16,8 +16,7 @@ from jukebox.formats.embeddings import loose, tight
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jukebox.formats._avro import Column
-    from jukebox.formats.avro_schema import Node
+    from jukebox.formats.avro_schema import Column, Node
 
 PHYSICAL = {"boolean": pa.bool_(), "int": pa.int32(), "long": pa.int64(), "float": pa.float32(), "double": pa.float64()}
 
@@ -25,6 +24,7 @@ PHYSICAL = {"boolean": pa.bool_(), "int": pa.int32(), "long": pa.int64(), "float
 def retargeted(node: Node, kind: pa.DataType) -> Node:
     """Return the node with ``kind``, which is written as this node is, in memory."""
     inner = _without_extension(kind)
+    children: tuple[Node, ...]
     if pa.types.is_map(inner):
         key, value = node.children[0].children
         pair = replace(node.children[0], arrow=pa.struct([inner.key_field, inner.item_field]))
@@ -111,15 +111,15 @@ def columns_of(array: pa.Array, node: Node, name: str, *, within_null: bool = Fa
     if nulls and node.null_at < 0 and node.op != "null" and not within_null:
         raise InvalidValue(f"column '{name}' holds a null and is declared to hold none")
     valid = array.is_valid().to_numpy(zero_copy_only=False).view(np.uint8) if nulls else None
-    below = {"name": name, "within_null": within_null or nulls}
+    within_null = within_null or nulls
     if node.op == "array":
         offsets, child = _items(array)
         yield len(array), valid, offsets, None
-        yield from columns_of(child, node.children[0], **below)
+        yield from columns_of(child, node.children[0], name, within_null=within_null)
     elif node.op == "record":
         yield len(array), valid, None, None
         for at, child in enumerate(node.children):
-            yield from columns_of(array.field(at), child, **below)
+            yield from columns_of(array.field(at), child, name, within_null=within_null)
     elif node.op == "null":
         yield len(array), None, None, None
     else:
@@ -133,8 +133,14 @@ def _items(array: pa.Array) -> tuple[Any, pa.Array]:
     array = loose(array)
     wide = pa.types.is_large_list(array.type)
     kind: Any = np.int64 if wide else np.int32
-    offsets = np.frombuffer(array.buffers()[1], kind, len(array) + 1, array.offset * kind().itemsize) if len(array) else []
-    child = pa.StructArray.from_arrays([array.keys, array.items], ["key", "value"]) if pa.types.is_map(array.type) else array.values
+    offsets: Any = (
+        np.frombuffer(array.buffers()[1], kind, len(array) + 1, array.offset * kind().itemsize) if len(array) else []
+    )
+    child = (
+        pa.StructArray.from_arrays([array.keys, array.items], ["key", "value"])
+        if pa.types.is_map(array.type)
+        else array.values
+    )
     if wide and len(offsets) and offsets[-1] >= 1 << 31:
         raise InvalidType("a column of lists has more than 2**31 values in one batch; give smaller batches")
     return np.asarray(offsets if len(offsets) else [0], np.int32), child
@@ -149,7 +155,9 @@ def _leaf(array: pa.Array, node: Node, valid: Any) -> Column:
         return len(array), valid, _values(array, node.number), None
     stored = stored_type(array.type)
     if pa.types.is_float16(array.type):
-        array = pa.array(array.to_numpy(zero_copy_only=False).astype(np.float32), mask=None if valid is None else valid == 0)
+        array = pa.array(
+            array.to_numpy(zero_copy_only=False).astype(np.float32), mask=None if valid is None else valid == 0
+        )
     array = array if array.type == stored else array.cast(stored)
     if node.op == "boolean":
         return len(array), valid, _values(array.cast(pa.uint8()), 1), None

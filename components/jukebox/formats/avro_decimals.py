@@ -41,7 +41,9 @@ def from_decimals(array: pa.Array, size: int) -> npt.NDArray[np.uint8]:
         return np.zeros(0, np.uint8)
     width = array.type.bit_width // 8
     values = np.frombuffer(array.buffers()[1], np.uint8, len(array) * width, array.offset * width)
-    return np.ascontiguousarray(values.reshape(-1, width)[:, size - 1 :: -1] if size < width else values.reshape(-1, width)[:, ::-1])
+    return np.ascontiguousarray(
+        values.reshape(-1, width)[:, size - 1 :: -1] if size < width else values.reshape(-1, width)[:, ::-1]
+    )
 
 
 def _pieces(array: pa.Array) -> tuple[Any, Any, Any]:

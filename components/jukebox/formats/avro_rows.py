@@ -13,12 +13,10 @@ import pyarrow as pa
 
 from jukebox.errors import MissingDependency
 from jukebox.formats.avro_columns import PHYSICAL, array_of, columns_of
-from jukebox.formats.avro_schema import OPS, Node, field_of
+from jukebox.formats.avro_schema import OPS, Column, Node, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from jukebox.formats._avro import Column
 
 
 def decode(program: bytes, blocks: list[tuple[int, bytes]]) -> list[Column]:

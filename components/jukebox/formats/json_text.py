@@ -23,7 +23,7 @@ def check(schema: pa.Schema) -> None:
         json_type(field.type, field.name)
 
 
-def json_type(kind: pa.DataType, name: str) -> pa.DataType:
+def json_type(kind: pa.DataType, name: str) -> pa.DataType:  # noqa: PLR0911  a line a type
     """Return the type that pyarrow's reader of JSON gives a column which was written from ``kind``."""
     test = pa.types
     if isinstance(kind, pa.BaseExtensionType):
@@ -100,7 +100,9 @@ def _lists(array: pa.Array, name: str) -> pa.StringArray:
     else:
         items = text_of(array.values, name)
     kind: Any = np.int64 if pa.types.is_large_list(array.type) else np.int32
-    ends = np.frombuffer(array.buffers()[1], kind, len(array) + 1, array.offset * kind().itemsize) if len(array) else [0]
+    ends = (
+        np.frombuffer(array.buffers()[1], kind, len(array) + 1, array.offset * kind().itemsize) if len(array) else [0]
+    )
     ends = np.asarray(ends, np.int32)
     lists = pa.Array.from_buffers(pa.list_(pa.string()), len(array), [None, pa.py_buffer(ends)], children=[items])
     inner = pc.binary_join(lists, ",")

@@ -81,7 +81,7 @@ def as_declared(column: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Arr
     return pa.concat_arrays(arrays) if arrays else pa.array([], kind)
 
 
-def _declared(array: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
+def _declared(array: pa.Array, kind: pa.DataType, name: str) -> pa.Array:  # noqa: PLR0911  a line a type
     test = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return pa.ExtensionArray.from_storage(kind, _declared(array, kind.storage_type, name))

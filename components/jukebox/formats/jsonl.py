@@ -23,22 +23,22 @@ from jukebox.formats.json_types import as_declared, exact, merged, rounded
 from jukebox.tables import written_whole
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+
+    from jukebox.storage import Place, Where
 
 SUFFIX = ".jsonl"
 CHUNK_BYTES = 1 << 22
 CHUNK_ROWS = 16_384
 
 
-def schema(path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:
+def schema(path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
     """Return the declared columns in their order, then all others as they first come, with the types that are found."""
     return _found(source_files(path), options)
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: Where,
     *,
     columns: Sequence[str] | None = None,
     options: Options = DEFAULTS,
@@ -61,7 +61,7 @@ def read(
     return in_range(itertools.chain.from_iterable(_rows(file, wanted) for file in files), rows)
 
 
-def write(path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
+def write(path: Where, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
     """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before.
 
     Raises InvalidType for a column that JSON cannot hold, InvalidValue for NaN, infinities and years outside of 1 to
@@ -78,7 +78,7 @@ def write(path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, sc
     return rows
 
 
-def _found(files: Sequence[Path], options: Options) -> pa.Schema:
+def _found(files: Sequence[Place], options: Options) -> pa.Schema:
     declared = options.types or {}
     physical = pa.schema([(name, json_type(kind, name)) for name, kind in declared.items()])
     found: dict[str, pa.DataType] = {}
@@ -91,7 +91,7 @@ def _found(files: Sequence[Path], options: Options) -> pa.Schema:
     return pa.schema([*declared.items(), *found.items()])
 
 
-def _rows(path: Path, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _rows(path: Place, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
     physical = pa.schema([(field.name, json_type(field.type, field.name)) for field in wanted])
     for first_line, chunk in _chunks(path):
         table = _parsed(chunk, path, first_line, physical, "ignore")
@@ -103,7 +103,7 @@ def _rows(path: Path, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
 
-def _parsed(chunk: bytes, path: Path, first_line: int, physical: pa.Schema, others: str) -> pa.Table:
+def _parsed(chunk: bytes, path: Place, first_line: int, physical: pa.Schema, others: str) -> pa.Table:
     try:
         table = pajson.read_json(
             io.BytesIO(chunk),
@@ -118,7 +118,7 @@ def _parsed(chunk: bytes, path: Path, first_line: int, physical: pa.Schema, othe
     return table
 
 
-def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
+def _chunks(path: Place) -> Iterator[tuple[int, bytes]]:
     """Yield whole lines in pieces of some megabytes, with the number of the first line; blank pieces are left out."""
     held, line = b"", 1
     with reading(path, "JSON lines"), path.open("rb") as stream:
@@ -134,7 +134,7 @@ def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
                 return
 
 
-def _explained(chunk: bytes, path: Path, first_line: int, why: str) -> CorruptData | InvalidType:
+def _explained(chunk: bytes, path: Place, first_line: int, why: str) -> CorruptData | InvalidType:
     """Return the error that names the first line which is no object, or else says what pyarrow says."""
     for line, text in enumerate(chunk.split(b"\n"), first_line):
         try:
@@ -146,7 +146,7 @@ def _explained(chunk: bytes, path: Path, first_line: int, why: str) -> CorruptDa
     return InvalidType(f"{path} cannot be read from line {first_line} on: {why}")
 
 
-def _check_numbers(chunk: bytes, path: Path, first_line: int, types: pa.Schema) -> None:
+def _check_numbers(chunk: bytes, path: Place, first_line: int, types: pa.Schema) -> None:
     for line, text in enumerate(chunk.split(b"\n"), first_line):
         if text.strip():
             try:

@@ -41,11 +41,13 @@ def to_text(array: pa.Array, name: str) -> pa.StringArray:
     """Return what ``from_text`` turns into the same values; InvalidValue for a year outside of 1 to 9999."""
     kind = array.type
     if is_bytes(kind):
-        return pa.array([None if each is None else base64.b64encode(each).decode() for each in array.to_pylist()], pa.string())
+        return pa.array(
+            [None if each is None else base64.b64encode(each).decode() for each in array.to_pylist()], pa.string()
+        )
     if pa.types.is_decimal(kind):
         return pa.array([None if each is None else format(each, "f") for each in array.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        _check_years(array, name)
+        check_years(array, name)
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         return array.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.string())
     return array.cast(pa.string())
@@ -75,6 +77,9 @@ def _parsed(array: pa.StringArray, kind: pa.DataType) -> pa.Array:
         day = pc.binary_join_element_wise(pa.scalar("1970-01-01"), array, pa.scalar(" "))
         wide = day.cast(pa.timestamp("ns")).view(pa.time64("ns"))
         return wide.cast(kind)
+    if test.is_timestamp(kind) and kind.unit in {"s", "ms"}:
+        # Another writer may have given more digits; those that are not zero are refused by the cast.
+        return array.cast(pa.timestamp("us", kind.tz)).cast(kind)
     return array.cast(kind)
 
 
@@ -84,7 +89,8 @@ def _check_all(array: pa.StringArray, pattern: str) -> None:
         raise pa.ArrowInvalid(f"'{array.filter(pc.invert(found))[0].as_py()}'")
 
 
-def _check_years(array: pa.Array, name: str) -> None:
+def check_years(array: pa.Array, name: str) -> None:
+    """Raise InvalidValue for a date or an instant outside of the years 1 to 9999."""
     ends = pc.min_max(array.view(pa.int32() if pa.types.is_date32(array.type) else pa.int64())).as_py()
     if pa.types.is_timestamp(array.type):
         per_day = PER_SECOND[array.type.unit] * 86_400
@@ -92,4 +98,6 @@ def _check_years(array: pa.Array, name: str) -> None:
         per_day = 1 if pa.types.is_date32(array.type) else 86_400_000
     for end in ends.values():
         if end is not None and not FIRST_DAY <= end // per_day <= LAST_DAY:
-            raise InvalidValue(f"column '{name}' ({array.type}) has a time outside of the years 1 to 9999, which text has")
+            raise InvalidValue(
+                f"column '{name}' ({array.type}) has a time outside of the years 1 to 9999, which text has"
+            )
