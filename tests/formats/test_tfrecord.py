@@ -210,7 +210,9 @@ def test_a_value_that_does_not_fit_its_declared_type_is_named(tmp_path: Path) ->
     ):
         with pytest.raises(InvalidValue, match=f"t: .*'{name}'.*{words}"):
             everything(path, [name], types={name: kind})
-    with pytest.raises(InvalidType, match="key 'i' of .*t holds another kind .*: it holds integers, at byte 29, in record 0"):
+    with pytest.raises(
+        InvalidType, match=r"key 'i' of .*t holds another kind .*: it holds integers, at byte 29, in record 0"
+    ):
         everything(path, ["i"], types={"i": pa.string()})
 
 

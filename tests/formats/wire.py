@@ -118,7 +118,9 @@ def entries(random: Random, value: Make) -> bytes:
 def example(random: Random) -> bytes:
     """Return features, and lists of features."""
     return message(
-        random, lambda random: sized(1, entries(random, feature)), lambda random: sized(2, entries(random, feature_list))
+        random,
+        lambda random: sized(1, entries(random, feature)),
+        lambda random: sized(2, entries(random, feature_list)),
     )
 
 
@@ -145,13 +147,20 @@ def _reader() -> Any:
     Protobuf's own maps will not do: upb sets an entry with an unknown field aside, where C++ skips the field.
     """
     file = descriptor_pb2.FileDescriptorProto(name="wire.proto", package="wire", syntax="proto3")
-    repeated, single = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED, descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
+    repeated, single = (
+        descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED,
+        descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+    )
     kinds = {"bytes": 12, "float": 2, "int64": 3, "string": 9}
     for name, fields in {
         "Bytes": [("value", repeated, "bytes")],
         "Floats": [("value", repeated, "float")],
         "Integers": [("value", repeated, "int64")],
-        "Feature": [("bytes_list", single, "Bytes"), ("float_list", single, "Floats"), ("int64_list", single, "Integers")],
+        "Feature": [
+            ("bytes_list", single, "Bytes"),
+            ("float_list", single, "Floats"),
+            ("int64_list", single, "Integers"),
+        ],
         "FeatureList": [("feature", repeated, "Feature")],
         "Entry": [("key", single, "string"), ("value", single, "Feature")],
         "ListEntry": [("key", single, "string"), ("value", single, "FeatureList")],

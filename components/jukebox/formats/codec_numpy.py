@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Sizes = npt.NDArray[np.int64]
     Mask = npt.NDArray[np.bool_] | None
-    Pieces = pa.LargeBinaryArray | pa.LargeBinaryScalar
 
 __all__ = ["checksum", "decode", "encode", "split"]
 
@@ -67,7 +66,7 @@ def split(data: bytes) -> tuple[bytes, int]:
 
 def encode(rows: int, columns: Sequence[tuple[Any, ...]], framed: bool, ends: Sizes) -> bytes:
     """Return the examples one after the other, in frames or without, and write where each of them ends."""
-    pieces: list[Pieces] = []
+    pieces: list[Any] = []
     total = np.zeros(rows, np.int64)
     for name, kind, valid, counts, values, offsets in columns:
         payload, sizes = _payloads(rows, kind, valid, counts, values, offsets)
@@ -148,7 +147,7 @@ def _varints(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], Size
     return digits[np.arange(most) < sizes[:, None]], sizes
 
 
-def _by_size(sizes: Sizes, valid: Mask, head: Callable[[int], bytes]) -> tuple[Pieces, Sizes]:
+def _by_size(sizes: Sizes, valid: Mask, head: Callable[[int], bytes]) -> tuple[Any, Sizes]:
     """Return ``head(size)`` for each row (null where not valid), and its length, calling it once a size."""
     if sizes.max(initial=0) < SMALL:
         present = np.flatnonzero(np.bincount(sizes))
@@ -186,7 +185,7 @@ def _varint(value: int) -> bytes:
     return bytes([*digits, value])
 
 
-def _join(*pieces: Pieces, rows: int) -> pa.LargeBinaryArray:
+def _join(*pieces: Any, rows: int) -> pa.LargeBinaryArray:
     """Return the pieces of each row put together, nulls left out; a scalar stands in every row."""
     # An array among the pieces, or scalars alone would be joined to one scalar.
     empty = _large_binary(np.zeros(rows + 1, np.int64), b"")

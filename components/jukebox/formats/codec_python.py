@@ -59,7 +59,7 @@ class _Feature:
         return MISSING if self.kind == NO_KIND else len(self.parts)
 
 
-class _Broken(Exception):  # noqa: N818 - as the other errors: what is wrong, not that it is
+class _Broken(Exception):
     """Bytes that are no example: why, where, and the key that holds another kind than it should."""
 
     def __init__(self, why: str, at: int, name: bytes | None = None) -> None:

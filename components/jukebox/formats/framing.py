@@ -107,5 +107,5 @@ def _is_gzip(path: Place) -> bool:
 
 
 def _masked(data: bytes) -> int:
-    crc = coder.checksum(data, False)
+    crc: int = coder.checksum(data, False)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -8,7 +8,7 @@ SequenceExample is a list of lists, with a null for a feature without a kind; an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +80,12 @@ def decoded(block: Block, wanted: Wanted | None = None) -> list[Lists]:
             f"key '{name.decode()}' of {block.path} holds another kind than is declared or was found before: "
             f"{why}, at byte {block.start + at}, in record {block.first + row}"
         ) from exc
-    lists = [_lists_of(*column) for column in found]
+    lists = [
+        Lists(
+            name.decode(), bool(nested), _array(kind, values, ends), *(np.frombuffer(each, np.int32) for each in counts)
+        )
+        for name, nested, kind, *counts, values, ends in found
+    ]
     twice = repeated([each.name for each in lists])
     if twice:
         raise NameClash(f"{block.path} has {quoted(twice)} among the features and among the feature lists too")
@@ -119,11 +124,6 @@ def typed(found: Iterable[Lists], schema: pa.Schema, rows: int) -> pa.RecordBatc
         _column(field, there[field.name]) if field.name in there else pa.nulls(rows, field.type) for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _lists_of(name: bytes, nested: int, kind: int, counts: bytes, inner: bytes, values: bytes, ends: bytes) -> Lists:
-    numbers = np.frombuffer(counts, np.int32), np.frombuffer(inner, np.int32)
-    return Lists(name.decode(), bool(nested), _array(kind, values, ends), *numbers)
 
 
 def _array(kind: int, values: bytes, ends: bytes) -> pa.Array:
@@ -197,22 +197,20 @@ def _scalars(field: pa.Field, values: pa.Array, counts: Counts) -> pa.Array:
 def _values(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_null(values.type):
         return pa.array([], kind)
-    if pa.types.is_timestamp(kind):
-        return values.cast(pa.timestamp("us", kind.tz)).cast(kind)
-    if pa.types.is_date(kind):
-        return values.cast(pa.int32()).cast(pa.date32()).cast(kind)
-    if pa.types.is_boolean(kind):
-        return _truths(values)
+    if pa.types.is_boolean(kind) and pc.any(pc.greater_equal(values.view(pa.uint64()), 2)).as_py():
+        raise pa.ArrowInvalid("a value is neither 0 nor 1")
+    if pa.types.is_fixed_size_binary(kind):
+        return _fixed_bytes(values, kind)
     if pa.types.is_float16(kind):
         return pa.array(values.to_numpy(zero_copy_only=False).astype(np.float16))
-    if pa.types.is_fixed_size_binary(kind):
-        if pc.any(pc.not_equal(pc.binary_length(values), kind.byte_width)).as_py():
-            raise pa.ArrowInvalid(f"a value is not {kind.byte_width} bytes long")
-        return pa.Array.from_buffers(kind, len(values), [None, values.buffers()[2]])
+    if pa.types.is_timestamp(kind):
+        values = values.cast(pa.timestamp("us", kind.tz))
+    elif pa.types.is_date(kind):
+        values = values.cast(pa.int32()).cast(pa.date32())
     return values if values.type.equals(kind) else values.cast(kind)
 
 
-def _truths(values: pa.Array) -> Any:
-    if pc.any(pc.greater_equal(values.view(pa.uint64()), 2)).as_py():
-        raise pa.ArrowInvalid("a value is neither 0 nor 1")
-    return values.cast(pa.bool_())
+def _fixed_bytes(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pc.any(pc.not_equal(pc.binary_length(values), kind.byte_width)).as_py():
+        raise pa.ArrowInvalid(f"a value is not {kind.byte_width} bytes long")
+    return pa.Array.from_buffers(kind, len(values), [None, values.buffers()[2]])

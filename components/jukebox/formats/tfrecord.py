@@ -1,6 +1,4 @@
-"""TFRecord files of ``tf.train.Example`` or ``SequenceExample``, gzip or plain; written as Examples, as gzip unless
-asked otherwise.
-"""
+"""TFRecord files of ``tf.train.Example`` and ``SequenceExample``, gzip or plain; written are Examples, as gzip."""
 
 from __future__ import annotations
 
@@ -43,8 +41,9 @@ def read(
     rows: tuple[int, int] | None = None,
     options: Options = DEFAULTS,
 ) -> Iterator[pa.RecordBatch]:
-    """Return a stream of the rows of the file, or of a folder's files by name; of ``rows`` from the first up to the last.
+    """Return a stream of the rows of the file, or of a folder's files by name.
 
+    Of ``rows`` the first is read, counted from 0 over all files, and the last is not; nothing is read after it.
     A declared column may be missing in every row: it is null. Asking for all columns, or for one without a
     declared type, costs one more pass. Raises NoPartition, MissingColumn, InvalidValue where a value does not
     fit its declared type, and CorruptData.
