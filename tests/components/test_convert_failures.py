@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
+from jukebox import convert
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingColumn, NameClash, NoPartition, StorageError
 from jukebox.formats import parquet, tfrecord
 from tests.components.limits import full_disk, unwritable
@@ -125,7 +127,7 @@ def test_what_was_asked_for_is_told(tmp_path: Path, about: dict[str, Any], error
         ("out", {}, "out does not tell a format; name one, or end it in one of .parquet, "),
         ("out.gz.txt", {}, "does not tell a format"),
         ("out.csv.gz", {}, "does not tell a format"),
-        ("out.csv", {"to_format": "parquet"}, "out.csv ends as csv does, and the format to write is parquet"),
+        ("out.csv", {"to_format": "parquet"}, "out.csv is called as csv is, and the format to write is parquet"),
         ("out.csv", {"rows_per_file": 5}, "out.csv is one file, and rows_per_file is about a folder"),
         ("in", {"to_format": "csv"}, "lie in one another"),
         ("in/out.csv", {}, "lie in one another"),
@@ -182,3 +184,46 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path) -> None:
     for out in unwritable(tmp_path):
         with pytest.raises(StorageError, match="cannot be written"):
             run(source, tmp_path / out, to_format="csv")
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "about", "said"),
+    [
+        (
+            "bigquery://nonsense",
+            "out.parquet",
+            {},
+            "'bigquery://nonsense' names no table of BigQuery; one is bigquery://",
+        ),
+        ("in.parquet", "bigquery://nonsense", {}, "'bigquery://nonsense' names no table of BigQuery"),
+        ("in.parquet", "bigquery://my-project?query=SELECT 1", {}, "is a query, which cannot be written; name a table"),
+        (
+            "in.parquet",
+            "bigquery://my-project.a.b",
+            {"rows_per_file": 5},
+            "is one file, and rows_per_file is about a fo",
+        ),
+        (
+            "in.parquet",
+            "bigquery://my-project.a.b",
+            {"to_format": "csv"},
+            "is called as bigquery is, and the format to wr",
+        ),
+        (
+            "in.parquet",
+            "out",
+            {"to_format": "bigquery"},
+            "out is no table of BigQuery; one is bigquery://project.dataset",
+        ),
+    ],
+)
+def test_what_is_no_table_of_bigquery_is_refused(
+    tmp_path: Path, source: str, out: str, about: dict[str, Any], said: str
+) -> None:
+    """Before BigQuery is asked."""
+    write(tmp_path / "in.parquet", "parquet")
+    places = {"source": source, "out": out}
+    places = {name: where if "://" in where else str(tmp_path / where) for name, where in places.items()}
+    with pytest.raises(InvalidValue, match=re.escape(said)):
+        convert.run(**places, **about)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]

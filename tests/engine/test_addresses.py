@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jukebox.engine.addresses import Addresses
+from jukebox.engine.addresses import Addresses, source_fingerprint
 from jukebox.engine.dates import end_of, hours_of
 from jukebox.engine.sources import Delivery
 from jukebox.errors import NoPartition
 from jukebox.features.file import parse_features
 from jukebox.formats import parquet
+from jukebox.formats.bigquery import Source
 from jukebox.storage import place_of
 from jukebox.stores import RegisteredFeature
 from tests.storage.conftest import bucket, gs, s3
@@ -127,3 +128,23 @@ def test_partitions_of_object_stores_are_found_and_missed_alike(bucket: str) -> 
             NoPartition, match=r"no partition for 2024-07-01T23 under .*; 23 there, from 2024-07-01T00 to"
         ):
             there.require([PLAIN])
+
+
+@pytest.mark.parametrize(
+    ("uri", "first"),
+    [
+        ("bigquery://my-project.logs.plays_{date}", "bigquery://my-project.logs.plays_20240701"),
+        ("bigquery://my-project.logs.plays${date}{hour}", "bigquery://my-project.logs.plays$2024070100"),
+        (
+            "bigquery://my-project?query=SELECT * FROM logs.plays WHERE day = '{date}'",
+            "bigquery://my-project?query=SELECT * FROM logs.plays WHERE day = '2024-07-01'",
+        ),
+    ],
+)
+def test_tables_of_bigquery_have_dates_as_their_names_have_them(tmp_path: Path, uri: str, first: str) -> None:
+    """Without hyphens in a table's name, with them in a query; that they are there is not asked."""
+    there = addresses(tmp_path, uri)
+    there.require([PLAIN])
+    assert there.slices(PLAIN)[0].path == first
+    assert Source.parse(first)
+    assert source_fingerprint(first) == ""

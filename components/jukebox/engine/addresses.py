@@ -1,4 +1,8 @@
-"""Where the partitions of a data endpoint lie: its uri with ``{date}`` and ``{hour}`` filled in."""
+"""Where the partitions of a data endpoint lie: its uri with ``{date}`` and ``{hour}`` filled in.
+
+A date is written 2013-01-31, but 20130131 in the name of a table of BigQuery, whose shards (``plays_{date}``) and
+partition decorators (``plays${date}{hour}``) know no hyphens.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.dates import hours_of
 from jukebox.errors import NoPartition
+from jukebox.formats import BIGQUERY
 from jukebox.storage import place_of
+from jukebox.tables import file_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +30,9 @@ _PATTERNS = {DATE: r"(?P<date>\d{4}-\d\d-\d\d)", HOUR: r"(?P<hour>\d\d)"}
 
 @dataclass(frozen=True)
 class Slice:
-    """What lies at one path: all of an endpoint, a date of it, or an hour of a date."""
+    """What lies at one path, or at one address of BigQuery: all of an endpoint, a date of it, or an hour of a date."""
 
-    path: Place
+    path: Place | str
     day: date | None = None
     hour: int | None = None
 
@@ -54,13 +60,18 @@ class Addresses:
         """Whether there is one file or folder, or one an hour, for each date."""
         return DATE in self.uri
 
-    def path(self, day: date | None = None, hour: int | None = None) -> Place:
+    def path(self, day: date | None = None, hour: int | None = None) -> Place | str:
         """Return where the data of ``day`` and ``hour`` lie, or all of it where the uri holds neither."""
-        texts = {DATE: "" if day is None else day.isoformat(), HOUR: "" if hour is None else f"{hour:02}"}
+        written = "%Y%m%d" if self._is_table and "?query=" not in self.uri else "%Y-%m-%d"
+        texts = {DATE: "" if day is None else day.strftime(written), HOUR: "" if hour is None else f"{hour:02}"}
         uri = self.uri
         for part, text in texts.items():
             uri = uri.replace(part, text)
-        return self._at(uri)
+        return uri if self._is_table else self._at(uri)
+
+    @property
+    def _is_table(self) -> bool:
+        return self.uri.startswith(BIGQUERY)
 
     def _at(self, uri: str) -> Place:
         is_absolute = "://" in uri or os.path.isabs(uri)  # noqa: PTH117 - it need not be a path of this machine
@@ -73,12 +84,17 @@ class Addresses:
         return tuple(Slice(self.path(day, hour), day, hour) for hour in hours_of(day, self.zone))
 
     def require(self, days: Sequence[date]) -> None:
-        """Raise NoPartition unless there are data for every one of ``days``, and every hour of them."""
+        """Raise NoPartition unless there are data for every one of ``days``, and every hour of them.
+
+        BigQuery is not asked: that a table is not there shows when it is read, before anything is written of it.
+        """
+        if self._is_table:
+            return
         if not self.dated:
-            if not self.path().exists():
+            if not place_of(self.path()).exists():
                 raise NoPartition(f"endpoint '{self.name}' has no data at {self.path()}")
             return
-        missing = [each for day in days for each in self.slices(day) if not each.path.exists()]
+        missing = [each for day in days for each in self.slices(day) if not place_of(each.path).exists()]
         if missing:
             there = self._there()
             span = f"{len(there)} there, from {there[0]} to {there[-1]}" if there else "none there at all"
@@ -108,3 +124,8 @@ def _first(part: str, seen: set[str]) -> str:
     pattern = f"(?P={part[1:-1]})" if part in seen else _PATTERNS[part]
     seen.add(part)
     return pattern
+
+
+def source_fingerprint(path: Place | str) -> str:
+    """Return the fingerprint of a file or folder, ``""`` of a table of BigQuery: nobody sees its bytes."""
+    return "" if str(path).startswith(BIGQUERY) else file_fingerprint(path)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox import formats
+from jukebox.engine.addresses import source_fingerprint
 from jukebox.engine.outputs import folder_whole
+from jukebox.engine.streams import Rest, Rows
 from jukebox.errors import InvalidType, InvalidValue, JukeboxError, MissingColumn, NoPartition
 from jukebox.features.data_types import arrow_type
 from jukebox.formats.columns import chosen, quoted
 from jukebox.formats.files import is_data
 from jukebox.storage import is_remote, place_of
-from jukebox.tables import Manifest, Source, combined, file_fingerprint
+from jukebox.tables import Manifest, Source, combined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,20 +48,25 @@ class Task:
     progress: Callable[[int, int | None], None] | None = None
 
     @cached_property
-    def ending(self) -> str | None:
-        """The ending of the one file to write, None for a folder of files."""
+    def told(self) -> str | None:
+        """The format that the name of the one file, or table, to write tells; None for a folder of files."""
+        if self.out.startswith(formats.BIGQUERY):
+            return "bigquery"
         place = place_of(self.out)
-        return None if place.is_dir() else formats.ending_of(place.name)
+        ending = None if place.is_dir() else formats.ending_of(place.name)
+        return None if ending is None else formats.ENDINGS[ending]
 
     @cached_property
     def target(self) -> str:
         """The format to write; raises InvalidValue where nothing tells it, or two things tell another."""
-        told = None if self.ending is None else formats.ENDINGS[self.ending]
+        told = self.told
         if self.to_format is None and told is None:
             endings = ", ".join(formats.ENDINGS)
             raise InvalidValue(f"{self.out} does not tell a format; name one, or end it in one of {endings}")
         if self.to_format is not None and told is not None and told != self.to_format:
-            raise InvalidValue(f"{self.out} ends as {told} does, and the format to write is {self.to_format}")
+            raise InvalidValue(f"{self.out} is called as {told} is, and the format to write is {self.to_format}")
+        if self.to_format == "bigquery" and told is None:
+            raise InvalidValue(f"{self.out} is no table of BigQuery; one is {formats.BIGQUERY}project.dataset.table")
         return str(self.to_format or told)
 
     @cached_property
@@ -73,8 +80,10 @@ class Task:
         formats.format_named(self.target)
         if self.rows_per_file < 1:
             raise InvalidValue(f"rows_per_file is {self.rows_per_file}; a file holds one row or more")
-        if self.rows_per_file != ROWS_PER_FILE and self.ending is not None:
+        if self.rows_per_file != ROWS_PER_FILE and self.told is not None:
             raise InvalidValue(f"{self.out} is one file, and rows_per_file is about a folder of them; name a folder")
+        if any(each.startswith(formats.BIGQUERY) for each in (self.out, self.source)):
+            return
         inner, outer = (Path(str(place_of(each))).absolute() for each in (self.out, self.source))
         if inner == outer or inner.is_relative_to(outer) or outer.is_relative_to(inner):
             raise InvalidValue(f"{self.source} and {self.out} lie in one another; a conversion writes to another place")
@@ -88,24 +97,28 @@ def converted(task: Task) -> Manifest:
     NameClash, InvalidType, CorruptData and StorageError, with the file, and the rows where values do not fit.
     """
     task.require()
-    run, source = _Run(task), place_of(task.source)
-    if task.ending is not None:
+    run, source = _Run(task), _where(task.source)
+    if task.told is not None:
         _require_flat(source, task.out)
-        place = place_of(task.out)
-        return run.manifest(place, [run.written(run.rows_of(source), place)])
+        out = _where(task.out)
+        return run.manifest([run.written(run.rows_of(source), out)], [out])
     with folder_whole(task.out, KIND) as folder:
         written: list[str] = []
         for name, inner in _folders(source).items():
             rows = run.rows_of(inner)
             place = folder if name == "." else place_of(folder, *name.split("/"))
             written += [f"{'' if name == '.' else f'{name}/'}{each}" for each in run.shards(rows, place)]
-        manifest = run.manifest(folder, written).write(folder)
+        manifest = run.manifest(written, [place_of(folder, *name.split("/")) for name in written]).write(folder)
     return Manifest(**{**vars(manifest), "uri": task.out})
 
 
-def _folders(source: Place) -> dict[str, Place]:
-    """Return the folders with data files in them by their path below ``source``, ``.`` for itself and for a file."""
-    if not source.is_dir():
+def _where(text: str) -> Place | str:
+    return text if text.startswith(formats.BIGQUERY) else place_of(text)
+
+
+def _folders(source: Place | str) -> dict[str, Place | str]:
+    """Return the folders with data files in them by their path below ``source``: ``.`` for itself, or all it is."""
+    if isinstance(source, str) or not source.is_dir():
         return {".": source}
     root: Any = source  # a folder and its files are of one kind
     below = root.files_below() if is_remote(source) else filter(Path.is_file, root.rglob("*"))
@@ -116,7 +129,7 @@ def _folders(source: Place) -> dict[str, Place]:
     return {name: source if name == "." else place_of(source, *name.split("/")) for name in found}
 
 
-def _require_flat(source: Place, out: str) -> None:
+def _require_flat(source: Place | str, out: str) -> None:
     """Raise InvalidValue for a folder with data in folders: one file would hold only some of it, or none.
 
     Folders called ``key=value`` are read as one data set where a format has such.
@@ -124,35 +137,6 @@ def _require_flat(source: Place, out: str) -> None:
     inside = [name for name in _folders(source) if name != "." and "=" not in name]
     if inside:
         raise InvalidValue(f"{source} has data in the folder '{inside[0]}', and {out} is one file; name a folder")
-
-
-@dataclass
-class _Rows:
-    """The rows of a source, once, with what an error says of those on their way."""
-
-    path: Place
-    schema: pa.Schema
-    batches: Iterator[pa.RecordBatch]
-    of: int | None
-    start: int = 0
-    end: int = 0
-    reading: bool = False
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            self.reading = True
-            batch = next(self.batches, None)
-            self.reading = False
-            if batch is None:
-                return
-            self.start, self.end = self.end, self.end + batch.num_rows
-            yield batch
-
-    def located(self, exc: JukeboxError) -> JukeboxError:
-        """Return an error of writing with the place of the rows that it was about; one of reading has it."""
-        if self.reading or not isinstance(exc, (InvalidValue, InvalidType)) or self.end == 0:
-            return exc
-        return type(exc)(f"{self.path}, in rows {self.start} to {self.end - 1}: {exc}")
 
 
 class _Run:
@@ -164,7 +148,7 @@ class _Run:
         self._from: set[str] = set()
         self._schema: dict[str, str] = {}
 
-    def rows_of(self, path: Any) -> _Rows:
+    def rows_of(self, path: Any) -> Rows:
         """Return the rows at ``path`` in the asked columns, with their types found."""
         task, name = self._task, self._task.from_format or _told(path)
         reader = formats.format_named(name)
@@ -180,11 +164,11 @@ class _Run:
         self._from.add(name)
         self._schema |= {column.name: str(column.type) for column in schema}
         of = None if count is None else self._rows + count(path)
-        return _Rows(path, schema, iter(reader.read(path, columns=schema.names, options=options)), of)
+        return Rows(path, schema, iter(reader.read(path, columns=schema.names, options=options)), of)
 
-    def shards(self, rows: _Rows, folder: Place) -> list[str]:
+    def shards(self, rows: Rows, folder: Place) -> list[str]:
         """Write the rows to files of the folder, as many to each as was asked; return the files' names."""
-        rest = _Rest(rows)
+        rest = Rest(rows)
         names: list[str] = []
         while not names or rest.more():
             names.append(f"part-{len(names):05}{self._writer.SUFFIX}")
@@ -192,10 +176,10 @@ class _Run:
             self.written(rows, place_of(folder, names[-1]), part)
         return names
 
-    def written(self, rows: _Rows, path: Place, part: Iterable[pa.RecordBatch] | None = None) -> str:
+    def written(self, rows: Rows, path: Place | str, part: Iterable[pa.RecordBatch] | None = None) -> str:
         """Write rows to one file; return its name."""
         write: Any = self._writer.write
-        if path.name.endswith(_PLAIN):
+        if str(path).endswith(_PLAIN):
             write = partial(write, gzip_level=None)
         try:
             write(path, self._counted(rows if part is None else part, rows.of), schema=rows.schema)
@@ -204,7 +188,7 @@ class _Run:
             if located is exc:
                 raise
             raise located from exc
-        return path.name
+        return path if isinstance(path, str) else path.name
 
     def _counted(self, batches: Iterable[pa.RecordBatch], of: int | None) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -213,24 +197,22 @@ class _Run:
             if self._task.progress is not None:
                 self._task.progress(self._rows, of)
 
-    def manifest(self, out: Place, files: Sequence[str]) -> Manifest:
-        """Return the manifest of what was written."""
-        folder = out.parent if self._task.ending is not None else out
-        places = [place_of(folder, *name.split("/")) for name in files]
-        source = place_of(self._task.source)
+    def manifest(self, names: Sequence[str], files: Sequence[Place | str]) -> Manifest:
+        """Return the manifest of what was written: ``files``, which ``names`` are the names of within the output."""
+        source = _where(self._task.source)
         return Manifest(
             kind=KIND,
             rows=self._rows,
             schema=self._schema,
-            fingerprint=combined(file_fingerprint(place) for place in places),
-            inputs=(Source(str(source), file_fingerprint(source)),),
+            fingerprint=combined(source_fingerprint(file) for file in files),
+            inputs=(Source(str(source), source_fingerprint(source)),),
             details={
                 "format": self._task.target,
                 "from": sorted(self._from),
-                "files": list(files),
-                "bytes": sum(place.stat().st_size for place in places),
+                "files": list(names),
+                "bytes": sum(0 if isinstance(file, str) else file.stat().st_size for file in files),
             },
-            uri=str(out),
+            uri=self._task.out,
         )
 
 
@@ -246,26 +228,3 @@ def _require_types(declared: Mapping[str, pa.DataType], there: pa.Schema, path: 
     for name, kind in declared.items():
         if there.field(name).type != kind:
             raise InvalidType(f"column '{name}' is {there.field(name).type} in {path} itself, and declared {kind}")
-
-
-class _Rest:
-    """A stream of batches that is taken a number of rows at a time."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._batches, self._held = iter(batches), None
-
-    def more(self) -> bool:
-        """Return whether there is a row left."""
-        while self._held is None or self._held.num_rows == 0:
-            self._held = next(self._batches, None)
-            if self._held is None:
-                return False
-        return True
-
-    def take(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the next ``rows`` rows, or as many as there are."""
-        while rows > 0 and self.more():
-            held: pa.RecordBatch = self._held
-            yield held.slice(0, rows)
-            self._held = held.slice(rows) if held.num_rows > rows else None
-            rows -= min(rows, held.num_rows)

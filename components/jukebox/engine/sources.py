@@ -41,7 +41,7 @@ class Part:
     """What an endpoint delivers for one day, and where it lies: in one place, or in one for each hour."""
 
     day: date
-    paths: tuple[Place, ...]
+    paths: tuple[Place | str, ...]
     batches: Iterator[pa.RecordBatch]
 
 
@@ -86,7 +86,7 @@ class Delivery:
         """The name of the created time in the feature table, None where there is none."""
         return self.endpoint.table_created_time
 
-    def path(self, day: date | None = None) -> Place:
+    def path(self, day: date | None = None) -> Place | str:
         """Return where the data of ``day`` lie, or all of it when the endpoint is not dated."""
         return self.addresses.path(day)
 
@@ -117,7 +117,7 @@ class Delivery:
             late = pc.greater_equal(times, pa.scalar(first, kind))
             yield batch.filter(pc.and_(late, pc.less(times, pa.scalar(after, kind))))
 
-    def read(self, path: Place, day: date | None = None, hour: int | None = None) -> Iterator[pa.RecordBatch]:
+    def read(self, path: Place | str, day: date | None = None, hour: int | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows at ``path`` in the columns of the feature table: keys, event and created time, features.
 
         ``day`` and ``hour`` are those of a dated endpoint: the times of a snapshot, and a delivery's, follow from them.
@@ -156,7 +156,7 @@ class Delivery:
     def _options(self, types: dict[str, pa.DataType]) -> formats.Options:
         return formats.Options(null_values=self.endpoint.null_values, types=types)
 
-    def _schema(self, reader: formats.Format, path: Place) -> pa.Schema:
+    def _schema(self, reader: formats.Format, path: Place | str) -> pa.Schema:
         declared = self._declared_types()
         if self._is_records:
             return pa.schema(list(declared.items()))  # what records lack shows when they are read
@@ -165,7 +165,7 @@ class Delivery:
         there = reader.schema(str(path), options=self._options(plain))
         return pa.schema([field.with_type(declared.get(field.name, field.type)) for field in there])
 
-    def _reached(self, there: pa.Schema, path: Place) -> dict[str, Reached]:
+    def _reached(self, there: pa.Schema, path: Place | str) -> dict[str, Reached]:
         if self._is_records:
             there = pa.schema(
                 [*there, *((name, pa.null()) for name in self._source_columns() if name not in there.names)]
@@ -179,7 +179,7 @@ class Delivery:
         except (MissingColumn, InvalidType) as exc:
             raise type(exc)(f"endpoint '{self.endpoint.name}' in {path}: {exc}") from exc
 
-    def _without(self, missing: Iterable[str], path: Place, there: Iterable[str]) -> MissingColumn:
+    def _without(self, missing: Iterable[str], path: Place | str, there: Iterable[str]) -> MissingColumn:
         names = ", ".join(map(repr, missing))
         return MissingColumn(
             f"column {names} of endpoint '{self.endpoint.name}' is not in {path}; it has {', '.join(there)}"
@@ -189,7 +189,7 @@ class Delivery:
         self,
         exc: JukeboxError,
         reader: formats.Format,
-        path: Place,
+        path: Place | str,
         reached: Mapping[str, Reached],
         options: formats.Options,
     ) -> JukeboxError:
@@ -233,7 +233,7 @@ class Delivery:
         ended = {} if endpoint.event_time is not None else {self.event_time: end_of(day, zone, hour=hour)}
         return {**ended, CREATED_TIME: end_of(day, zone, after, hour)}
 
-    def _keys(self, values: Mapping[str, pa.Array], path: Place, first_row: int) -> dict[str, pa.Array]:
+    def _keys(self, values: Mapping[str, pa.Array], path: Place | str, first_row: int) -> dict[str, pa.Array]:
         try:
             return {each.key.column: each.ids(values[each.column], first_row) for each in self.key_sources}
         except (InvalidType, InvalidValue) as exc:

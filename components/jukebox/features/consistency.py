@@ -37,6 +37,7 @@ def consistency_faults(value: Any, tree: Tree) -> Iterator[Fault]:
         yield from _senseless_delivery(path, fields)
         yield from _senseless_hours(path, fields)
         yield from _broken_promise(path, fields)
+        yield from _misplaced(path, fields)
     known = {name: fields for _, fields in reversed(endpoints) if (name := _text(fields, "name")) is not None}
     for path, fields in features:
         yield from _unreadable(path, fields, "name", FeatureName.parse)
@@ -105,6 +106,15 @@ def _senseless_hours(path: Path, fields: Fields) -> Iterator[Fault]:
     uri = _text(fields, "uri") or ""
     if "{hour}" in uri and "{date}" not in uri:
         yield (*path, "uri"), f"the uri '{uri}' holds {{hour}} and no {{date}} that it is an hour of"
+
+
+def _misplaced(path: Path, fields: Fields) -> Iterator[Fault]:
+    """Yield a table of BigQuery that is said to be files, and files that are said to be a table."""
+    uri, kind = _text(fields, "uri"), _text(fields, "format")
+    if uri is None or kind is None or uri.startswith("bigquery://") == (kind == "bigquery"):
+        return
+    wanted = "begins with bigquery://" if kind == "bigquery" else "does not begin with bigquery://"
+    yield (*path, "uri"), f"the format is {kind}, whose uri {wanted}, unlike '{uri}'"
 
 
 def _broken_promise(path: Path, fields: Fields) -> Iterator[Fault]:

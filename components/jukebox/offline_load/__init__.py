@@ -8,13 +8,14 @@ from datetime import date as day
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from jukebox.engine.addresses import source_fingerprint
 from jukebox.engine.catalog import features_of_endpoint
 from jukebox.engine.dates import dates_between
 from jukebox.engine.feature_tables import describe_table, is_described, write_partition
 from jukebox.engine.sources import Delivery
 from jukebox.features.spellings import canonical
 from jukebox.stores import OfflineSource, Recorded, open_registry, place
-from jukebox.tables import Manifest, Source, file_fingerprint
+from jukebox.tables import Manifest, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ def run(
     delivery = Delivery(chosen[0].feature.endpoint, chosen, source, keys, canonical(storage_format, "format"))
     delivery.require(days)
     about = _about(delivery)
-    fingerprint = functools.cache(file_fingerprint)  # what is not dated is one file for all dates
+    fingerprint = functools.cache(source_fingerprint)  # what is not dated is one file for all dates
     for done, part in enumerate(delivery.parts(days), 1):
         read = tuple(Source(str(path), fingerprint(path)) for path in part.paths)
         write_partition(out, part.day, part.batches, replace(about, inputs=read))
