@@ -1,7 +1,7 @@
-from typing import Any
+from typing import Any, TypeAlias
 
-Column = tuple[bytes, int, Any, Any, Any, Any]
-Found = tuple[bytes, int, int, bytes, bytes, bytes, bytes]
+Column: TypeAlias = tuple[bytes, int, Any, Any, Any, Any]
+Found: TypeAlias = tuple[bytes, int, int, bytes, bytes, bytes, bytes]
 
 def checksum(data: Any, without_instruction: bool) -> int: ...
 def split(data: Any) -> tuple[bytes, int]: ...

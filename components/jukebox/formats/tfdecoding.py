@@ -126,6 +126,10 @@ def typed(found: Iterable[Lists], schema: pa.Schema, rows: int) -> pa.RecordBatc
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def _numbers(data: bytes) -> Counts:
+    return np.frombuffer(data, np.int32)
+
+
 def _array(kind: int, values: bytes, ends: bytes) -> pa.Array:
     data = pa.py_buffer(values)
     if kind == INT64_LIST:
