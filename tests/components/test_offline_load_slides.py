@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from jukebox import convert
-from jukebox.errors import InvalidType, InvalidValue, MissingColumn
+from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NoPartition
 from jukebox.formats import parquet, tfrecord
 from jukebox.tables import Manifest, partitions
-from tests.components.place import DAYS, Place, write
+from tests.components.place import DAYS, Place, at, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,6 +149,23 @@ def test_an_endpoint_may_be_stored_in_any_format(apm: Place, name: str) -> None:
         load(apm, source=str(apm.root / "stored"), keys=None, storage_format=told)
         assert loaded(apm)["genres"] == ["rock", None]
         assert loaded(apm)["popularity_normalized"] == EXPECTED[1]
+
+
+def test_the_hours_of_a_date_are_one_partition_of_all_their_files(apm: Place) -> None:
+    """Known so long after each hour as the endpoint says; an hour that is not there leaves no partition."""
+    apm.register(DECLARED.replace("apm/{date}", "hourly/{date}/{hour}"))
+    rows = pa.table({"artist": list(IDS.values()), "genres": EXPECTED[0], "popularity_normalized": EXPECTED[1]})
+    for hour in range(23):
+        write(apm.source / "hourly" / DAYS[0] / f"{hour:02}" / "part.parquet", rows)
+    with pytest.raises(NoPartition, match=r"no partition for 2024-01-01T23 under"):
+        load(apm, keys=None, storage_format=None)
+    assert not partitions(apm.table)
+    write(apm.source / "hourly" / DAYS[0] / "23" / "part.parquet", rows)
+    assert load(apm, keys=None, storage_format=None).rows == 48
+    [part] = partitions(apm.table).values()
+    assert [source.uri[-2:] for source in part.inputs] == [f"{hour:02}" for hour in range(24)]
+    assert loaded(apm)["event_time"][-1] == at("02 00:00")
+    assert loaded(apm)["created_time"][0] == at("01 07:00")
 
 
 @pytest.mark.parametrize(
