@@ -198,7 +198,7 @@ def _batch(file: File, packed: bytes, group: list[Block], wanted: pa.Schema) -> 
     except MissingDependency:
         raise
     except ValueError as exc:
-        raise corrupt(file.path, f"{exc} of those that begin", group[0].offset) from exc
+        raise corrupt(file.path, f"{exc}, counted from the block", group[0].offset) from exc
     next(columns)
     arrays = {}
     for field, node in zip(file.root.arrow, file.root.children, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jukebox.errors import CorruptData, InvalidType
+from jukebox.errors import CorruptData, InvalidType, JukeboxError
 from jukebox.formats.avro_schema import LOGICAL, PRIMITIVES, WIDEST_128, WIDEST_256, Node, field_of
 from jukebox.formats.columns import chosen
 
@@ -26,6 +26,8 @@ class Parser:
         """Return the record that the file holds; raises CorruptData, and InvalidType for what Arrow cannot hold."""
         try:
             found = self.node(json.loads(text), "", ())
+        except JukeboxError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise CorruptData(f"{self.where} is not whole Avro: its schema is none: {exc!r}") from exc
         if found.op != "record" or pa.types.is_map(found.arrow):

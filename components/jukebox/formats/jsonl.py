@@ -105,12 +105,14 @@ def _rows(path: Place, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 def _parsed(chunk: bytes, path: Place, first_line: int, physical: pa.Schema, others: str) -> pa.Table:
     try:
+        # The reader takes bytes that are no UTF-8 for text.
+        chunk.decode()
         table = pajson.read_json(
             io.BytesIO(chunk),
             read_options=pajson.ReadOptions(use_threads=False, block_size=len(chunk) + 1),
             parse_options=pajson.ParseOptions(explicit_schema=physical, unexpected_field_behavior=others),
         )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as exc:
         raise _explained(chunk, path, first_line, reason(exc)) from exc
     doubtful = [field for field in table.schema if not exact(table[field.name])]
     if doubtful:
@@ -138,7 +140,7 @@ def _explained(chunk: bytes, path: Place, first_line: int, why: str) -> CorruptD
     """Return the error that names the first line which is no object, or else says what pyarrow says."""
     for line, text in enumerate(chunk.split(b"\n"), first_line):
         try:
-            found = json.loads(text) if text.strip() else {}
+            found = json.loads(text.decode()) if text.strip() else {}
         except (ValueError, RecursionError) as exc:
             return CorruptData(f"{path} is not whole JSON lines: line {line}: {reason(exc)}")
         if not isinstance(found, dict):
