@@ -37,7 +37,7 @@ def sources() -> set[str]:
 
 @pytest.mark.heavy
 def test_wheel_and_source_distribution_hold_every_file_of_the_package(uv: Uv, compiler: str, tmp_path: Path) -> None:
-    """Data, documents and C sources too, which the fingerprint of the code covers; the wheel holds what they compile to."""
+    """Data, documents and C sources too, which the fingerprint of the code covers; and in the wheel what they make."""
     wheel = uv.build(tmp_path, CC=compiler)
     (archive,) = tmp_path.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as held:
