@@ -24,7 +24,7 @@ NOT_BUILT = """\
 import sys
 class Without:
     def find_spec(self, name, path=None, target=None):
-        if name in {"jukebox.core._kernel", "jukebox.formats._codec"}:
+        if name in {"jukebox.core._kernel", "jukebox.formats._codec", "jukebox.formats._avro"}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Without())
 """

@@ -1,4 +1,4 @@
-"""What this machine has: kernel, codec, cores, versions, extras, registry; no package is imported for its version."""
+"""What this machine has: kernel, codecs, cores, versions, extras, registry; no package is imported for its version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jukebox.cli.options import there
 from jukebox.cli.printing import near_store
 from jukebox.core import kernel
 from jukebox.errors import JukeboxError
-from jukebox.formats import codec
+from jukebox.formats import avro, codec
 from jukebox.tables import code_fingerprint
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Examined:
 
     kernel: Kernel
     codec: Kernel
+    avro: Kernel
     cores: int
     python: str
     platform: str
@@ -68,6 +69,7 @@ def examine(registry: str) -> Examined:
     return Examined(
         kernel=Kernel(kernel.NAME, kernel.WHY, _advice(kernel.NAME)),
         codec=Kernel(codec.NAME, codec.WHY, _advice(codec.NAME)),
+        avro=Kernel(avro.CODER, avro.WHY, _advice(avro.NAME)),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         python=platform.python_version(),
         platform=platform.platform(),
@@ -101,6 +103,7 @@ def show(found: Examined, *, as_json: bool) -> None:
     for what, told in (
         ("kernel", _chosen(found.kernel)),
         ("codec", _chosen(found.codec)),
+        ("avro", _chosen(found.avro)),
         ("cores", found.cores),
         ("python", f"{found.python} on {found.platform}"),
         ("jukebox", found.jukebox),

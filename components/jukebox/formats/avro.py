@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jukebox.storage import Place, Where
 
 coder, NAME, WHY = choose("jukebox.formats._avro", avro_rows)
+CODER = NAME if NAME == "compiled" else "fastavro"
 
 SUFFIX = ".avro"
 BLOCK_ROWS = 8_192
