@@ -231,18 +231,17 @@ PyObject *codec_encode(PyObject *self, PyObject *args) {
     else if ((fault = take_columns(list, columns, rows)) == NULL) {
         size_t bound = (size_t)rows * (FRAME_HEAD + FRAME_FOOT + 11) + SLACK;
         for (Py_ssize_t at = 0; at < width; at++) bound += bound_of(&columns[at]);
-        result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)bound);
-        if (result != NULL) {
-            uint8_t *start = (uint8_t *)PyBytes_AS_STRING(result), *stop;
+        /* Copied at the end: a buffer that is cut in place goes back to the system every time, and costs more. */
+        uint8_t *start = PyMem_RawMalloc(bound), *stop = NULL;
+        if (start == NULL) PyErr_NoMemory();
+        else {
             Py_BEGIN_ALLOW_THREADS
             stop = put_rows(columns, width, rows, framed, start, ends.buf);
             Py_END_ALLOW_THREADS
-            if (stop == NULL) {
-                fault = "a row takes more than 2147483647 bytes";
-                Py_CLEAR(result);
-            } else
-                _PyBytes_Resize(&result, stop - start);
+            if (stop == NULL) fault = "a row takes more than 2147483647 bytes";
+            else result = PyBytes_FromStringAndSize((const char *)start, stop - start);
         }
+        PyMem_RawFree(start);
     }
     if (fault != NULL && *fault != '\0') PyErr_SetString(PyExc_ValueError, fault);
     for (Py_ssize_t at = 0; columns != NULL && at < width; at++) {
