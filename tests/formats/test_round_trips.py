@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.formats.kinds import FORMATS, Cell, Kind, kinds
 
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn
 from jukebox.formats import Options, format_named
+from tests.formats.kinds import FORMATS, Cell, Kind, kinds
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 CASES = [(kind, name, cell) for kind in kinds() for name, cell in zip(FORMATS, kind.cells, strict=True)]
