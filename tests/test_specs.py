@@ -36,7 +36,7 @@ for specs in folders:
 """
 ELSEWHERE = re.compile(r"/root/|/home/|/work/|/tmp/|://pypi|simple/")
 READ = ("components/**/*", "pipelines/**/*", "specs/**/*", ".ci/*", "*.md", "*.toml", "Makefile", ".python-version")
-UNREAD = {"__pycache__", ".pyc"}
+UNREAD = {"__pycache__", ".pyc", ".so"}
 
 
 @dataclass(frozen=True)
