@@ -13,6 +13,7 @@ import pytest
 
 from jukebox.errors import InvalidValue
 from jukebox.formats import parquet, parquet_memory
+from jukebox.formats.parquet_pages import HEADER_BYTES, dictionary_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ READING = """
 import sys
 import pyarrow as pa
 from jukebox.formats import parquet, parquet_memory
+from jukebox.formats.parquet_pages import HEADER_BYTES, dictionary_page
 parquet_memory.LIMIT = 1 << 26
 rows = sum(len(batch) for batch in parquet.read(sys.argv[1]))
 pieces = parquet.ParquetPieces([sys.argv[1]]).pieces()
@@ -103,3 +105,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let a megabyte be the most, and return it."""
     monkeypatch.setattr(parquet_memory, "LIMIT", 1 << 20)
     return 1 << 20
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", "none"])
+def test_a_dictionary_is_known_by_its_header(tmp_path: Path, compression: str) -> None:
+    """The number of values and their bytes, each with four of its length; noise is no header."""
+    texts = [f"text-{number}" for number in range(1_000)]
+    pq.write_table(pa.table({"t": texts * 2}), tmp_path / "t.parquet", compression=compression)
+    start = pq.read_metadata(tmp_path / "t.parquet").row_group(0).column(0).dictionary_page_offset
+    head = (tmp_path / "t.parquet").read_bytes()[start:][:HEADER_BYTES]
+    assert dictionary_page(head) == (sum(len(text) + 4 for text in texts), 1_000)
+    assert dictionary_page(head[:4]) is None
+    assert dictionary_page(b"PAR1" + head) is None

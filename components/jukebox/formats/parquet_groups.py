@@ -31,7 +31,7 @@ def group_batches(
     Raises CorruptData naming the file, InvalidValue where it unpacks to more than may be held.
     """
     rows, declared, path = 0, member.metadata.row_group(group).num_rows, member.path
-    own = [name for name in wanted.names if name in set(file.schema_arrow.names)]
+    own = [name for name in wanted.names if name in set(member.schema.names)]
     if not own:
         for start in range(0, declared, most):
             nothing = pa.RecordBatch.from_arrays([pa.nulls(min(most, declared - start))], names=[""])
@@ -39,7 +39,7 @@ def group_batches(
         return
     kept = {field.name for field in wanted if pa.types.is_dictionary(field.type)}
     with reading(path, "Parquet"):
-        size = rows_at_once(path, file, group, set(own), most, kept=kept)
+        size = rows_at_once(member, file, group, set(own), most, kept=kept)
         batches = file.iter_batches(size, row_groups=[group], columns=own, use_threads=False)
     while True:
         with reading(path, "Parquet"):

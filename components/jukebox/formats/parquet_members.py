@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ class Member:
         """The number of rows."""
         return int(self.metadata.num_rows)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that the file itself holds."""
         return _tightened(self.metadata)

@@ -37,6 +37,8 @@ class RowGroup:
     def _own(self) -> frozenset[str]:
         """The columns that the file holds just as they are read."""
         mine = self.file.schema
+        if mine.equals(self.schema):
+            return frozenset(mine.names)
         return frozenset(each.name for each in mine if each.type.equals(self.schema.field(each.name).type))
 
     @property
