@@ -22,7 +22,6 @@ READING = """
 import sys
 import pyarrow as pa
 from jukebox.formats import parquet, parquet_memory
-from jukebox.formats.parquet_pages import HEADER_BYTES, dictionary_page
 parquet_memory.LIMIT = 1 << 26
 rows = sum(len(batch) for batch in parquet.read(sys.argv[1]))
 pieces = parquet.ParquetPieces([sys.argv[1]]).pieces()
