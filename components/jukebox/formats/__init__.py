@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 from jukebox.errors import InvalidValue
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+
+    from jukebox.storage import Where
 
 FORMATS = {
     "parquet": "jukebox.formats.parquet",
@@ -70,12 +71,12 @@ class Format(Protocol):
 
     SUFFIX: str
 
-    def schema(self, path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:
+    def schema(self, path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
         """Return the names and types that ``read`` gives for all columns."""
 
     def read(
         self,
-        path: str | os.PathLike[str],
+        path: Where,
         *,
         columns: Sequence[str] | None = None,
         options: Options = DEFAULTS,
@@ -86,7 +87,7 @@ class Format(Protocol):
         ``rows`` are the first row and the one after the last, counted from 0 over all files; None is all of them.
         """
 
-    def write(self, path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
+    def write(self, path: Where, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
         """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before."""
 
 
@@ -97,7 +98,7 @@ def format_named(name: str) -> Format:
     return cast("Format", importlib.import_module(FORMATS[name]))
 
 
-def format_of(path: str | os.PathLike[str]) -> Format:
+def format_of(path: Where) -> Format:
     """Return the format that the ending of a file, or of a folder's first data file, tells.
 
     Raises InvalidValue for another ending, NoPartition where there is no file.

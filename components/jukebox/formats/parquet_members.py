@@ -100,7 +100,7 @@ def _tightened(metadata: pq.FileMetaData) -> pa.Schema:
     return pa.schema([tightened(each) for each in metadata.schema.to_arrow_schema()])
 
 
-def _arrived(path: Place | File, keys: Mapping[str, pa.Scalar]) -> Member:
+def _arrived(path: Any, keys: Mapping[str, pa.Scalar]) -> Member:
     with reading(path, "Parquet"):
         about = path.stat()
     return Member(path, _footer(path, (about.st_size, about.st_mtime_ns)), keys)
