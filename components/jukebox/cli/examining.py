@@ -65,7 +65,7 @@ def examine(registry: str) -> Examined:
     packages = {name: _version(name) for name in sorted({*required(None), *BY_TFX}.union(*extras.values()))}
     return Examined(
         kernel=Kernel(kernel.NAME, kernel.WHY, _advice()),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=kernel.processors(),
         python=platform.python_version(),
         platform=platform.platform(),
         jukebox=code_fingerprint(),
