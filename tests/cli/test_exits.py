@@ -25,11 +25,12 @@ DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(200)]
 
 
 def started(place: Place, *arguments: str) -> subprocess.Popen[str]:
-    """Return the installed command, running; it hears of a Ctrl-C, also where the shell started us in the background."""
+    """Return the installed command, running; it hears of a Ctrl-C, also where we run in the background."""
     environment = {**os.environ, "JUKEBOX_REGISTRY": place.registry}
     program, pipe = Path(sys.executable).with_name("jukebox"), subprocess.PIPE
     streams = {"stdout": pipe, "stderr": pipe, "text": True}
-    return subprocess.Popen([program, *arguments], cwd=place.root, env=environment, preexec_fn=hearing, **streams)
+    # A shell lets what it starts in the background ignore a Ctrl-C, and so would all that this starts.
+    return subprocess.Popen([program, *arguments], cwd=place.root, env=environment, preexec_fn=hearing, **streams)  # noqa: PLW1509
 
 
 def hearing() -> None:

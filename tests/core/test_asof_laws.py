@@ -23,7 +23,7 @@ from tests.core.asof_strategies import cut, requests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.usefixtures("either_kernel")
+pytestmark = [pytest.mark.usefixtures("either_kernel"), pytest.mark.filterwarnings("error::RuntimeWarning")]
 
 Request = tuple[pa.Table, list[Features], dict[str, bool]]
 
