@@ -18,8 +18,11 @@ demo: environment
 test: environment
 	@$(BIN)/python -m pytest -q -m "not heavy" tests
 
+# The laws of the join with 1,000 examples under each of its two kernels.
 test-heavy: environment
 	@$(BIN)/python -m pytest -q -m heavy tests; code=$$?; [ $$code -eq 5 ] || exit $$code
+	@JUKEBOX_EXAMPLES=1000 $(BIN)/python -m pytest -q -n 2 tests/core/test_asof_laws.py tests/core/test_asof_merging.py \
+		tests/core/test_asof_pieces.py tests/core/test_kernel.py
 
 check: environment
 	@$(BIN)/ruff check components pipelines tests

@@ -36,7 +36,8 @@ for specs in folders:
 """
 ELSEWHERE = re.compile(r"/root/|/home/|/work/|/tmp/|://pypi|simple/")
 READ = ("components/**/*", "pipelines/**/*", "specs/**/*", ".ci/*", "*.md", "*.toml", "Makefile", ".python-version")
-UNREAD = {"__pycache__", ".pyc", ".so"}
+# What git ignores.
+UNREAD = {"__pycache__", ".pyc", ".so", ".pyd"}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,17 @@
-"""The flights pipeline on Kubeflow Pipelines: register, load, join, describe and serve the features."""
+"""The flights pipeline on Kubeflow Pipelines: register, load, join, verify, describe and serve the features."""
 
 from kfp import dsl
 
 from jukebox.examples.flights.kfp import flight_sources
 from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
-from jukebox.kfp import feature_statistics, offline_load, online_load, point_in_time_join, register_features
+from jukebox.kfp import (
+    feature_statistics,
+    offline_load,
+    online_load,
+    point_in_time_join,
+    register_features,
+    verify_training_set,
+)
 
 
 @dsl.pipeline(name="flights")
@@ -37,6 +44,7 @@ def pipeline(
         feature_set=known,
         registry=registry,
     )
-    feature_statistics(data=join.outputs["training_set"], registry=registry)
+    verified = verify_training_set(training_set=join.outputs["training_set"], registry=registry)
+    feature_statistics(data=join.outputs["training_set"], registry=registry).after(verified)
     for load in loads.values():
         online_load(feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store)

@@ -7,7 +7,7 @@ from tfx.proto import pusher_pb2, trainer_pb2
 
 from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
 from jukebox.examples.flights.tfx import EvaluateModels, FlightSources
-from jukebox.tfx import FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures
+from jukebox.tfx import FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures, VerifyTrainingSet
 
 CODE = "jukebox.examples.flights"
 # Without a name, Beam looks for a runner to download at every run.
@@ -48,6 +48,7 @@ def pipeline(
         registry=registry,
     )
     training_set = join.outputs["training_set"]
+    verified = VerifyTrainingSet(training_set=training_set)
     described = FeatureStatistics(data=training_set)
     online = [
         OnlineLoad(
@@ -78,6 +79,8 @@ def pipeline(
         ).with_id(name)
         for name, columns in {"Trainer": "all", "Baseline": "labels_only"}.items()
     }
+    for trainer in trained.values():
+        trainer.add_upstream_node(verified)  # nothing is trained on a leak
     evaluated = EvaluateModels(
         model=trained["Trainer"].outputs["model"],
         baseline=trained["Baseline"].outputs["model"],
@@ -99,6 +102,7 @@ def pipeline(
             register,
             *loads.values(),
             join,
+            verified,
             described,
             *online,
             statistics,

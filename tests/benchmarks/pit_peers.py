@@ -5,6 +5,7 @@ values as zstd Parquet in row groups of 262,144 rows. Each peer is given the che
 answer rightly, and the newest created of equal event times must win:
 
 floor         PyArrow reads the columns a row group at a time and writes an output of the same shape; nothing is joined.
+floor_plain   the same, written as Jukebox writes.
 floor_polars  the same with Polars.
 polars        two stable sorts (cheaper than one by two columns), join_asof with its tolerance, a sort back by row.
 duckdb        ASOF over one number made of event and created time (cheaper than GROUP BY, QUALIFY or a struct); the
@@ -12,6 +13,7 @@ duckdb        ASOF over one number made of event and created time (cheaper than 
 duckdb_plain  ASOF by event time alone: cheaper, and wrong at ties.
 feast_duckdb, feast_file   get_historical_features; rows sorted back by a number of their own.
 beam_naive    CoGroupByKey by entity, features sorted and searched; rows in no order, numbered.
+jukebox_beam  Jukebox's join on the same runner, in one process.
 
 Neither Polars nor DuckDB knows of arrival time: they are compared where nothing is late.
 
@@ -37,11 +39,23 @@ def columns_of(table: dict) -> list[str]:
 
 
 def floor(work: dict, out: str) -> None:
-    """Read with PyArrow and write with the writer that Jukebox writes with."""
-    import pyarrow as pa
+    """Read with PyArrow and write with it as it comes, but for the compression, which is the same everywhere."""
     import pyarrow.parquet as pq
 
+    pq.write_table(_read_only(work), out, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def floor_plain(work: dict, out: str) -> None:
+    """Read with PyArrow and write with the writer that Jukebox writes with: no dictionaries of floats and instants."""
     from jukebox.formats import parquet
+
+    joined = _read_only(work)
+    parquet.write(out, joined.to_batches(max_chunksize=ROW_GROUP), schema=joined.schema)
+
+
+def _read_only(work: dict):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     labels = pq.read_table(work["labels"])
     written = {name: labels[name] for name in work["label_columns"]}
@@ -55,8 +69,7 @@ def floor(work: dict, out: str) -> None:
             rows += read.num_rows
         shown = pa.concat_tables(kept).slice(0, work["rows"])
         written |= {output: shown[column] for output, column in table["values"].items()}
-    joined = pa.table(written)
-    parquet.write(out, joined.to_batches(max_chunksize=ROW_GROUP), schema=joined.schema)
+    return pa.table(written)
 
 
 def floor_polars(work: dict, out: str) -> None:
@@ -133,13 +146,12 @@ def duckdb_plain(work: dict, out: str) -> None:
     duckdb(work, out, ties=False)
 
 
-def jukebox(work: dict, out: str, *, as_known: bool = True) -> None:
-    """Join with Jukebox's engine, by the kernel that the environment has or $JUKEBOX_KERNEL names."""
+def features_of(work: dict) -> list:
+    """Return the feature tables as Jukebox is asked for them, in the pieces of their Parquet files."""
     from jukebox.core.asof import Features
-    from jukebox.engine.joining import join_files
     from jukebox.formats.parquet import ParquetPieces
 
-    features = [
+    return [
         Features(
             ParquetPieces([Path(table["path"])]),
             keys={key: key for key in table["keys"]},
@@ -150,7 +162,13 @@ def jukebox(work: dict, out: str, *, as_known: bool = True) -> None:
         )
         for table in work["tables"]
     ]
-    join_files(work["labels"], features, out, label_time=work["label_time"], as_known=as_known)
+
+
+def jukebox(work: dict, out: str, *, as_known: bool = True) -> None:
+    """Join with Jukebox's engine, by the kernel that the environment has or $JUKEBOX_KERNEL names."""
+    from jukebox.engine.joining import join_files
+
+    join_files(work["labels"], features_of(work), out, label_time=work["label_time"], as_known=as_known)
 
 
 def jukebox_all_known(work: dict, out: str) -> None:
@@ -169,7 +187,8 @@ def elsewhere(module: str, name: str):
 
 # What each engine imports before its work is timed, and the engine.
 ENGINES = {
-    "floor": (["pyarrow.parquet", "jukebox.formats.parquet"], floor),
+    "floor": (["pyarrow.parquet"], floor),
+    "floor_plain": (["pyarrow.parquet", "jukebox.formats.parquet"], floor_plain),
     "floor_polars": (["polars"], floor_polars),
     "polars": (["polars"], polars),
     "duckdb": (["duckdb"], duckdb),

@@ -25,10 +25,17 @@ DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(200)]
 
 
 def started(place: Place, *arguments: str) -> subprocess.Popen[str]:
-    """Return the installed command, running."""
+    """Return the installed command, running; it hears of a Ctrl-C, also where we run in the background."""
     environment = {**os.environ, "JUKEBOX_REGISTRY": place.registry}
     program, pipe = Path(sys.executable).with_name("jukebox"), subprocess.PIPE
-    return subprocess.Popen([program, *arguments], cwd=place.root, env=environment, stdout=pipe, stderr=pipe, text=True)
+    streams = {"stdout": pipe, "stderr": pipe, "text": True}
+    # A shell lets what it starts in the background ignore a Ctrl-C, and so would all that this starts.
+    return subprocess.Popen([program, *arguments], cwd=place.root, env=environment, preexec_fn=hearing, **streams)  # noqa: PLW1509
+
+
+def hearing() -> None:
+    """Let a Ctrl-C end the process, as it does in the foreground."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_is_one_line_and_130_and_a_rerun_works(here: Place) -> None:

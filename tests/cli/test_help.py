@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Terminal
 
 COMMANDS = get_command(app).commands
-WORKFLOW = ["register", "load-offline", "prepare-training-set", "statistics", "load-online", "get", "lineage"]
+TRAINING = ["register", "load-offline", "prepare-training-set", "verify", "replay", "statistics"]
+SERVING = ["load-online", "get", "lineage"]
 
 
 def test_the_commands_come_in_the_order_of_the_work() -> None:
     """As a feature goes through them, and those that only look come last."""
-    assert list(COMMANDS) == [*WORKFLOW, "features", "show", "convert", "compile", "doctor", "verify", "replay"]
+    assert list(COMMANDS) == [*TRAINING, *SERVING, "features", "show", "convert", "compile", "doctor"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

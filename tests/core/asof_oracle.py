@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the rules say of one feature table; ``columns`` has everything, by output column and label.
+    """What the rules say of one feature table, by output column; ``columns`` has everything, by label.
 
-    ``rows`` are the rows used, by output column. ``known`` are the rows before their age is looked at, and
-    ``newer_unknown`` the labels with a newer row not known, of an output for which every row counts: in all of those
-    they are the same, and where there is none they are those of the first output.
+    ``rows`` are the rows used, ``known`` those before their age is looked at, and ``newer_unknown`` counts the labels
+    with a newer row not known.
     """
 
     columns: dict[str, list[Answer]]
     rows: dict[str, list[int | None]]
-    known: list[int | None]
-    newer_unknown: int
+    known: dict[str, list[int | None]]
+    newer_unknown: dict[str, int]
 
 
 def answers(labels: pa.Table, asked: Features, label_time: str, *, allow_exact: bool, as_known: bool) -> Answers:
@@ -37,7 +36,7 @@ def answers(labels: pa.Table, asked: Features, label_time: str, *, allow_exact: 
         values=asked.values,
         created_time=asked.created_time,
         max_age={output: asked.limit(output) for output in asked.values},
-        last_non_null=frozenset(getattr(asked, "last_non_null", ())),
+        last_non_null=frozenset(asked.last_non_null),
         allow_exact=allow_exact,
         as_known=as_known,
     )
@@ -46,10 +45,9 @@ def answers(labels: pa.Table, asked: Features, label_time: str, *, allow_exact: 
     for batch in asked.table.to_batches():
         search.read(batch)
     found = {output: search.answers(output) for output in asked.values}
-    plain = next((output for output in asked.values if output not in question.last_non_null), next(iter(asked.values)))
     return Answers(
         found,
         {output: [answer.row for answer in column] for output, column in found.items()},
-        [answer.known for answer in found[plain]],
-        sum(answer.newer_unknown for answer in found[plain]),
+        {output: [answer.known for answer in column] for output, column in found.items()},
+        {output: sum(answer.newer_unknown for answer in column) for output, column in found.items()},
     )

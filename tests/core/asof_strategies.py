@@ -61,6 +61,29 @@ KEYS: list[tuple[list[pa.DataType], list[Any]]] = [
     ([pa.null(), pa.string()], [None]),
 ]
 
+# Types of values that pass through, and values that a detour by way of Python, floats or microseconds would change.
+VALUES: list[tuple[pa.DataType, list[Any]]] = [
+    (pa.int64(), [2**63 - 1, -(2**63), 2**53 + 1, 0]),
+    (pa.uint64(), [2**64 - 1, 2**63, 0]),
+    (pa.int8(), [-128, 127, 0]),
+    (pa.float64(), [0.0, -0.0, float("nan"), float("inf"), 0.1]),
+    (pa.float32(), [0.5, -0.0, float("nan")]),
+    (pa.bool_(), [True, False]),
+    (pa.timestamp("ns"), [2**63 - 1, 1_700_000_000_000_000_001, -1]),
+    (pa.timestamp("ns", "Europe/Berlin"), [1_700_000_000_000_000_001, 0]),
+    (pa.date32(), [date(2024, 2, 29), date(1, 1, 1)]),
+    (pa.large_string(), ["", "é", "a|b"]),
+    (pa.binary(), [b"", b"\x00", b"\xff\x00"]),
+    (pa.binary(3), [b"abc", b"\x00\x00\x00"]),
+    (pa.decimal128(20, 2), [Decimal("123456789012345678.01"), Decimal("-0.01")]),
+    (pa.list_(pa.int64()), [[], [None], [2**63 - 1, 2**53 + 1]]),
+    (pa.list_(pa.string()), [[], [""], ["a", None, "b"]]),
+    (pa.list_(pa.float32(), 2), [[0.5, 1.5], [-0.0, None]]),
+    (pa.dictionary(pa.int8(), pa.string()), ["a", "", "b"]),
+    (pa.struct([("a", pa.int64()), ("b", pa.string())]), [{"a": 2**53 + 1, "b": None}, {"a": None, "b": ""}]),
+    (pa.null(), [None]),
+]
+
 
 def time_values(kind: pa.DataType, *, ends: bool) -> st.SearchStrategy[Any]:
     """Return ticks of a time type: instants that units share, their neighbours, and the ends of the type."""
@@ -96,14 +119,18 @@ def times(draw: st.DrawFn, kind: pa.DataType, rows: int, *, nulls: bool, ends: b
 
 
 @st.composite
-def keys(draw: st.DrawFn, kind: pa.DataType, pool: list[Any], rows: int) -> pa.Array:
-    """Draw a key column, one value in some null."""
+def column_of(draw: st.DrawFn, kind: pa.DataType, pool: list[Any], rows: int) -> pa.Array:
+    """Draw a column of keys or values, one in some null."""
     one = st.one_of(st.sampled_from(pool), st.sampled_from(pool), st.sampled_from(pool), st.none())
-    values = draw(st.lists(one, min_size=rows, max_size=rows))
+    return array(draw(st.lists(one, min_size=rows, max_size=rows)), kind)
+
+
+def array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Return Python's values as an array of any type."""
     if pa.types.is_dictionary(kind):
         return pa.array(values, kind.value_type).dictionary_encode().cast(kind)
     if pa.types.is_null(kind):
-        return pa.nulls(rows)
+        return pa.nulls(len(values))
     return pa.array(values, kind)
 
 
@@ -118,14 +145,16 @@ def requests(draw: st.DrawFn, tables: int = 2) -> tuple[pa.Table, list[Features]
     rows = draw(st.integers(0, 8))
     columns = {"row": pa.array(range(rows), pa.int64())}
     for place, (types, pool) in enumerate(pools):
-        columns[f"key{place}"] = draw(keys(draw(st.sampled_from(types)), pool, rows))
+        columns[f"key{place}"] = draw(column_of(draw(st.sampled_from(types)), pool, rows))
     columns["at"] = draw(times(draw(st.sampled_from(kinds)), rows, nulls=False, ends=ends))
     features = []
     for number in range(draw(st.integers(1, tables))):
         used = draw(st.sampled_from([pools, pools, pools[:1], []]))
         asked = draw(feature_tables(kinds, used, ends=ends))
         names = {f"{output}{number}": column for output, column in asked.values.items()}
-        features.append(replace(asked, values=names, max_age=draw(limits(list(names))) if limited else None))
+        last = draw(st.sampled_from([(), (), tuple(names)[1:2], tuple(names)[1:]]))
+        limit = draw(limits(list(names))) if limited and asked.event_time is not None else None
+        features.append(replace(asked, values=names, last_non_null=last, max_age=limit))
     return pa.table(columns), features, {"allow_exact": draw(st.booleans()), "as_known": draw(st.booleans())}
 
 
@@ -133,20 +162,24 @@ def requests(draw: st.DrawFn, tables: int = 2) -> tuple[pa.Table, list[Features]
 def feature_tables(
     draw: st.DrawFn, kinds: list[pa.DataType], pools: list[tuple[list[pa.DataType], list[Any]]], *, ends: bool
 ) -> Features:
-    """Draw one feature table with columns ``n`` (the row's number) and ``text`` (null in some)."""
+    """Draw one feature table with columns ``n`` (the row's number), ``text`` (null in some) and ``value`` (any type).
+
+    One in five is true at all times.
+    """
     rows = draw(st.integers(0, 12))
     columns = {"n": pa.array(range(rows), pa.int64())}
     for place, (types, pool) in enumerate(pools):
-        columns[f"k{place}"] = draw(keys(draw(st.sampled_from(types)), pool, rows))
+        columns[f"k{place}"] = draw(column_of(draw(st.sampled_from(types)), pool, rows))
     columns["ts"] = draw(times(draw(st.sampled_from(kinds)), rows, nulls=True, ends=ends))
     columns["made"] = draw(times(draw(st.sampled_from(kinds)), rows, nulls=True, ends=ends))
     columns["text"] = pa.array([None if row % 3 == 0 else f"v{row}" for row in range(rows)], pa.string())
+    columns["value"] = draw(column_of(*draw(st.sampled_from(VALUES)), rows))
     return Features(
         pa.table(columns),
         keys={f"key{place}": f"k{place}" for place in range(len(pools))},
-        event_time="ts",
+        event_time=draw(st.sampled_from(["ts"] * 4 + [None])),
         created_time=draw(st.sampled_from([None, "made"])),
-        values={"n": "n", "text": "text"},
+        values={"n": "n", "text": "text", "value": "value"},
     )
 
 

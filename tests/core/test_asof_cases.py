@@ -12,6 +12,8 @@ import pytest
 
 from jukebox.core.asof import Features, join
 
+pytestmark = pytest.mark.usefixtures("either_kernel")
+
 CASES = sorted((Path(__file__).parents[1] / "cases" / "pit").glob("*.json"))
 NANOSECONDS_FROM = 10**9
 
@@ -64,8 +66,8 @@ def limit(ttl: dict[str, Any] | None) -> timedelta | None:
     return timedelta(**{{"s": "seconds", "us": "microseconds", "d": "days"}[unit]: amount})
 
 
-def joined(case: dict[str, Any], *, backwards: bool) -> pa.Table:
-    """Return the join of a case, its feature rows in their order or reversed."""
+def request_of(case: dict[str, Any], *, backwards: bool) -> tuple[pa.Table, list[Features], dict[str, Any]]:
+    """Return the labels, the features, their rows in their order or reversed, and the rules of a case."""
     step = -1 if backwards else 1
     features = [
         Features(
@@ -79,13 +81,17 @@ def joined(case: dict[str, Any], *, backwards: bool) -> pa.Table:
         for source in case["features"]
     ]
     labels, rules = case["labels"], case["semantics"]
-    return join(
-        table(labels["columns"], labels["rows"]),
-        features,
-        label_time=labels["time"],
-        allow_exact=rules["match"] == "<=",
-        as_known=rules["created_filter"],
-    )
+    asked = {
+        "label_time": labels["time"],
+        "allow_exact": rules["match"] == "<=",
+        "as_known": rules["created_filter"],
+    }
+    return table(labels["columns"], labels["rows"]), features, asked
+
+
+def is_ordered(case: dict[str, Any]) -> bool:
+    """Return whether the last of two equal rows wins, so that reversing them changes the answer."""
+    return "order_dependent" in case["tags"] or case.get("order_dependent") is True
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["forward", "backwards"])
@@ -93,11 +99,13 @@ def joined(case: dict[str, Any], *, backwards: bool) -> pa.Table:
 def test_case_is_answered_as_its_project_expects(path: Path, *, backwards: bool) -> None:
     """The join's table equals the case's, types and order included, in whichever order feature rows come."""
     case = json.loads(path.read_text(encoding="utf-8"))
-    if backwards and ("order_dependent" in case["tags"] or case.get("order_dependent") is True):
+    if backwards and is_ordered(case):
         pytest.skip("the last of two equal rows wins, so that reversing them changes the answer")
     expected = table(case["expected"]["columns"], case["expected"]["rows"])
-    assert joined(case, backwards=backwards).to_pydict() == expected.to_pydict()
-    assert joined(case, backwards=backwards).schema.equals(expected.schema)
+    labels, features, rules = request_of(case, backwards=backwards)
+    found = join(labels, features, **rules)
+    assert found.to_pydict() == expected.to_pydict()
+    assert found.schema.equals(expected.schema)
 
 
 def test_every_case_says_where_it_comes_from() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ LABELS = pa.table({"user": [1, 2], "kind": ["a", "b"], "at": pa.array([10, 20], 
 TABLE = pa.table({"id": [1], "kind": ["a"], "ts": pa.array([5], pa.timestamp("us")), "plays": [7]})
 ASKED = Features(TABLE, keys={"user": "id"}, event_time="ts", values={"n": "plays"})
 
-Join = Callable[[], Any]
+Join = partial[pa.Table]
 
 
 def asking(labels: pa.Table = LABELS, label_time: str = "at", table: Any = TABLE, **changes: Any) -> Join:
     """Return the join with some of its arguments changed."""
-    return lambda: join(labels, [replace(ASKED, table=table, **changes)], label_time=label_time)
+    return partial(join, labels, [replace(ASKED, table=table, **changes)], label_time=label_time)
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
@@ -144,7 +145,7 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
     ),
     (
         "feature_name_collides_with_label_column",
-        lambda: join(LABELS, [ASKED, ASKED], label_time="at"),
+        partial(join, LABELS, [ASKED, ASKED], label_time="at"),
         NameClash,
         "'n' is asked as an output 2 times; give each its own name",
     ),
@@ -162,7 +163,7 @@ REFUSED: list[tuple[str, Join, type[JukeboxError], str]] = [
     ),
     (
         "no_features_requested",
-        lambda: join(LABELS, [], label_time="at"),
+        partial(join, LABELS, [], label_time="at"),
         InvalidValue,
         "no feature table is given; a join needs at least one",
     ),

@@ -12,6 +12,8 @@ import pytest
 
 from jukebox.core.asof import Features, join
 
+pytestmark = pytest.mark.usefixtures("either_kernel")
+
 UTC = timezone.utc
 VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.bool_(), [True, False, None]),

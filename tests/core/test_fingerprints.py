@@ -9,10 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jukebox.core.fingerprints import Fingerprint, fingerprint_of
+
+# Columns of any type are drawn with all that they hold, which takes a busy machine long.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
@@ -64,6 +67,7 @@ def of(*arrays: pa.Array) -> str:
 
 
 @given(columns(), st.lists(st.integers(0, 8), max_size=3))
+@patient
 def test_it_does_not_change_with_where_rows_are_cut(array: pa.Array, cuts: list[int]) -> None:
     """Slices with offsets, empty ones among them, are the whole that they came from; so is a chunked table."""
     ends = [0, *sorted(min(cut, len(array)) for cut in cuts), len(array)]
@@ -73,6 +77,7 @@ def test_it_does_not_change_with_where_rows_are_cut(array: pa.Array, cuts: list[
 
 
 @given(columns(), st.integers(0, 8))
+@patient
 def test_a_slice_is_as_if_its_values_had_been_written_anew(array: pa.Array, start: int) -> None:
     """What lies in the buffers around a slice, or under a null, does not count."""
     part = array[start:]
@@ -80,6 +85,7 @@ def test_a_slice_is_as_if_its_values_had_been_written_anew(array: pa.Array, star
 
 
 @given(columns(), st.data())
+@patient
 def test_other_values_have_another_fingerprint(array: pa.Array, data: st.DataObject) -> None:
     """One value, one null, one row more or another order: all of them show."""
     other = pa.array(data.draw(st.lists(st.none() | VALUES[array.type], max_size=8)), array.type)

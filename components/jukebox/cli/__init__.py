@@ -92,6 +92,10 @@ def prepare_training_set(
     printing.training_set(manifest)
 
 
+app.command()(proving.verify)
+app.command()(proving.replay)
+
+
 @app.command()
 def statistics(
     *,
@@ -263,10 +267,6 @@ def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) ->
     from jukebox.cli import examining
 
     examining.show(examining.examine(registry), as_json=as_json)
-
-
-app.command()(proving.verify)
-app.command()(proving.replay)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def examine(registry: str) -> Examined:
         kernel=Kernel(kernel.NAME, kernel.WHY, _advice(kernel.NAME)),
         codec=Kernel(codec.NAME, codec.WHY, _advice(codec.NAME)),
         avro=Kernel(avro.CODER, avro.WHY, _advice(avro.NAME)),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=kernel.processors(),
         python=platform.python_version(),
         platform=platform.platform(),
         jukebox=code_fingerprint(),

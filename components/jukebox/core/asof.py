@@ -14,20 +14,21 @@ slots gives the answers, and max_age is checked last. Memory grows with the labe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
 from jukebox.core import asof_rules as rules
+from jukebox.core import kernel
 from jukebox.core.asof_pass import Rules, labels_of
 from jukebox.core.asof_pieces import Piece, Pieces, Stream, opened
 from jukebox.core.asof_proof import ColumnProof, Proof
-from jukebox.core.asof_tables import Progress, Source, Watch, answered
+from jukebox.core.asof_tables import Progress, Source, Watch, answered, side_by_side
 from jukebox.core.asof_times import ticks
 
 if TYPE_CHECKING:
@@ -127,15 +128,17 @@ def join_proven(
     counts = [source.count for source in sources]
     total = None if None in counts else sum(count or 0 for count in counts)
     watch = Watch(progress, total, len(sources))
-    workers = _processors() if threads is None else threads
+    workers = kernel.processors() if threads is None else threads
     small = total is not None and total < WORTH_THREADS
     joined, proofs = labels, []
     with nullcontext() if workers < 2 or small else ThreadPoolExecutor(workers) as pool:  # noqa: PLR2004
-        for source in sources:
-            columns, shown = answered(ready, source, ruled, pool, watch)
-            proofs.append(shown)
-            for name in source.asked.values:
-                joined = joined.append_column(pa.field(name, columns[name].type), columns[name])
+        for together in side_by_side(sources, workers):
+            answer = partial(answered, ready, rules=ruled, pool=pool if len(together) == 1 else None, watch=watch)
+            found = map(answer, together) if pool is None or len(together) == 1 else pool.map(answer, together)
+            for source, (columns, shown) in zip(together, found, strict=True):
+                proofs.append(shown)
+                for name in source.asked.values:
+                    joined = joined.append_column(pa.field(name, columns[name].type), columns[name])
     return joined, proofs
 
 
@@ -144,7 +147,3 @@ def _opened(labels: pa.Schema, asked: Features, label_time: str, number: int) ->
     schema, rows = opened(asked.table, whose)
     rules.check_columns(labels, schema, asked, label_time, whose)
     return Source(asked, schema, rows, whose)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

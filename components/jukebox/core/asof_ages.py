@@ -118,7 +118,8 @@ def _split(times: Integers, tick: int) -> tuple[Integers, Integers]:
 
 def _float_ages(labels: NDArray[np.float64], events: NDArray[np.float64]) -> Age:
     with np.errstate(invalid="ignore", over="ignore"):
-        between = np.where(labels == events, 0.0, np.minimum(labels - events, 1e18))
+        # What is true at all times is NaN here, and has no age.
+        between = np.where((labels == events) | np.isnan(events), 0.0, np.minimum(labels - events, 1e18))
     whole = np.floor(between)
     micro = np.rint((between - whole) * 1e6)
     micro = np.where((whole == 0) & (between > 0), np.maximum(micro, 1), micro).astype(np.int64)

@@ -102,7 +102,9 @@ class Pass:
         """Return the columns that rows race by: keys, times, and those that must hold a value."""
         asked = self.asked
         needed = [race.column for race in self.races if race.column is not None]
-        return list(dict.fromkeys([*asked.keys.values(), *asked.times(), *needed]))
+        found = dict.fromkeys([*asked.keys.values(), *asked.times(), *needed])
+        # A batch of no columns has no rows either.
+        return list(found) or [next(iter(asked.values.values()))]
 
 
 def begun(labels: Labels, asked: Features, rules: Rules, schema: pa.Schema, whose: str, *, stores: bool) -> Pass:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, groupby
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ from jukebox.core.asof_pieces import Pieces, grouped
 from jukebox.core.asof_times import threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from jukebox.core.asof import Features
@@ -69,6 +69,13 @@ class Source:
     def count(self) -> int | None:
         """The number of rows, or None for a stream."""
         return sum(piece.rows for piece in self.rows.pieces()) if isinstance(self.rows, Pieces) else None
+
+
+def side_by_side(sources: Sequence[Source], threads: int) -> Iterator[list[Source]]:
+    """Yield the tables in their order; those with too few pieces to keep all threads busy are for them to share."""
+    for few, some in groupby(sources, lambda one: isinstance(one.rows, Pieces) and len(one.rows.pieces()) < threads):
+        together = list(some)
+        yield from [together] if few else ([one] for one in together)
 
 
 def answered(

@@ -126,6 +126,9 @@ def _across(chunks: Sequence[pa.Array], places: Integers) -> pa.Array:
 def _widest(array: pa.Array) -> int:
     """Return how many bytes or items one row takes at most where offsets count them."""
     kind = array.type
+    # pyarrow 10 cannot flatten lists of a fixed size that are all null.
+    if array.null_count == len(array):
+        return 0
     if pa.types.is_binary(kind) or pa.types.is_string(kind):
         return int(pc.max(pc.binary_length(array)).as_py() or 0)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):

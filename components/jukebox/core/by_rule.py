@@ -52,7 +52,11 @@ class Question:
 
     def is_past(self, event: Instant | None, at: Instant) -> bool:
         """Return whether an event was over at a label's time; one without a time never is."""
-        return event is not None and (event < at or (self.allow_exact and event == at))
+        return event is not None and (event < at or (self.is_exact() and event == at))
+
+    def is_exact(self) -> bool:
+        """Return whether what happened exactly at a label's time counts; what is true at all times is so then too."""
+        return self.allow_exact or self.event_time is None
 
     def is_known(self, event: Instant | None, created: Instant | None, at: Instant) -> bool:
         """Return whether a row may answer a label: its event is past, and it was there already."""
@@ -125,7 +129,7 @@ class Search:
         asked = self.question
         for label in self._labels[key]:
             at, cell = self._at[label], (label, lens)
-            end = (bisect_right if asked.allow_exact else bisect_left)(events, at)
+            end = (bisect_right if asked.is_exact() else bisect_left)(events, at)
             if end == 0:
                 continue
             self._newest[cell] = max(self._newest.get(cell, EVER), events[end - 1])

@@ -208,7 +208,7 @@ def _microseconds(value: datetime) -> int:
 
 
 def decode(key: bytes) -> tuple[Any, ...]:
-    """Return the values that ``key`` was made of, zoned times in UTC; raises CorruptData where it is no row key.
+    """Return the values that ``key`` was made of, zoned times in UTC; raises CorruptData where no values make it.
 
     >>> decode(encode_one([7, "x", True]))
     (7, 'x', True)
@@ -228,17 +228,25 @@ def _values(key: bytes) -> Iterator[Any]:
             yield tag != _BOOL
         elif tag in (_TEXT, _BYTES):
             end = key.index(_END, start)
-            place, raw = end + len(_END), key[start:end].replace(_ZERO, b"\0")
+            place, raw = end + len(_END), _unescaped(key[start:end])
             yield raw.decode() if tag == _TEXT else raw
         else:
             place = start + (4 if tag == _DATE else 8)
             yield _number(tag, key[start:place], whole=place <= len(key))
 
 
+def _unescaped(raw: bytes) -> bytes:
+    if raw.count(b"\0") != raw.count(_ZERO):
+        raise ValueError("a zero byte in it is not escaped")
+    return raw.replace(_ZERO, b"\0")
+
+
 def _number(tag: int, raw: bytes, *, whole: bool) -> Any:
     number = int.from_bytes(raw, "big")
     if not whole:
         raise ValueError("it ends within a value")
+    if tag == _BELOW_ZERO and number < 2**63:
+        raise ValueError("a number below zero lies below -2^63")
     if tag in (_BELOW_ZERO, _INTEGER):
         return number - 2**64 if tag == _BELOW_ZERO else number
     if tag == _DATE:

@@ -206,9 +206,11 @@ def renamed(source: str, out: str) -> None:
 
 
 def new_folder(path: str) -> None:
-    """Make a folder, where the file system has any; raises StorageError."""
+    """Make a folder, with a file in it; raises StorageError where the file system has folders or not."""
     with _told(path, "written"):
         FileSystems.mkdirs(path)
+    with created(FileSystems.join(path, "begun")):
+        pass
 
 
 def removed(folder: str) -> None:

@@ -6,11 +6,12 @@ output appears under its name when it is whole, and never before.
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 import uuid
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.utils.shared import Shared
 
 from jukebox import errors
-from jukebox.core import asof_rules
+from jukebox.core import asof_rules, kernel
 from jukebox.core.asof_pass import Rules
 from jukebox.core.asof_pieces import Pieces, opened
 from jukebox.core.asof_times import ticks
@@ -30,7 +31,7 @@ from jukebox.engine import beam_files
 from jukebox.engine.beam_steps import Finish, Job, Merge, Race, Shard, Together, result
 from jukebox.engine.joining import Shards
 from jukebox.engine.memory import rows_that_fit
-from jukebox.errors import InvalidType, JobFailed, JukeboxError, StorageError, reason
+from jukebox.errors import InvalidType, InvalidValue, JobFailed, JukeboxError, StorageError, reason
 from jukebox.formats import parquet, tfexample
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from jukebox.engine.joining import Spine
 
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_STEP = re.compile(r" \[while running '[^']*'\]$")
 _RAISED = re.compile(r"jukebox\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
 
 
@@ -67,25 +69,25 @@ def join_files(
     Returns the proofs. Raises what ``jukebox.core.asof.join`` raises, CorruptData, NoPartition and StorageError, and
     JobFailed where a worker or the runner gave up; no output is left then.
     """
-    options = _options(beam_pipeline_args)
+    pipeline = _pipeline(beam_pipeline_args)
     # S3 and others take their credentials from the options.
-    FileSystems.set_options(options)
+    FileSystems.set_options(pipeline.options)
     rules: dict[str, Any] = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
     read = labels if isinstance(labels, Pieces) else beam_files.pieces_at([labels])
     ending = beam_files.ending_of(out)
-    schema = Shards(features, label_time, rules).schema(read.schema)
+    schema = Shards(features, label_time, rules, label_rows=label_rows).schema(read.schema)
     if ending != parquet.SUFFIX:
         tfexample.check(schema)
     asked = tuple(_without_rows(one, number) for number, one in enumerate(features))
     placed = [(table, n, part) for table, one in enumerate(features) for n, part in enumerate(_pieces(one))]
-    shards = list(_shards(read, schema, label_rows, options))
+    shards = list(_shards(read, schema, label_rows, pipeline.options))
     _check_label_times(shards, features, label_time)
     parent, name = FileSystems.split(out)
     folder = FileSystems.join(parent, f".{name}.{uuid.uuid4().hex}")
     job = Job(asked, label_time, Rules(**rules, mergeable=len(shards) > 1), schema, folder, ending, Shared())
     beam_files.new_folder(folder)
     try:
-        _run(job, shards, placed, options)
+        _run(pipeline, job, shards, placed)
         whole, proofs = result(folder)
         beam_files.renamed(whole, out)
     finally:
@@ -142,11 +144,24 @@ def _folder_beside(out: str) -> Iterator[str]:
         yield path
 
 
-def _options(arguments: Sequence[str]) -> PipelineOptions:
-    options = PipelineOptions(list(arguments))
-    if options.view_as(StandardOptions).runner is None:
-        options.view_as(StandardOptions).runner = LOCAL
-    return options
+def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
+    if isinstance(arguments, str) or not all(isinstance(each, str) for each in arguments):
+        raise InvalidType(f"beam_pipeline_args is {arguments!r}; it must be a list of texts such as '--runner=…'")
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            options = PipelineOptions(list(arguments))
+            # A flag is looked at when it is first asked for, which may be too late.
+            options.get_all_options()
+            if options.view_as(StandardOptions).runner is None:
+                options.view_as(StandardOptions).runner = LOCAL
+            return beam.Pipeline(options=options)
+    except SystemExit as exc:
+        # So argparse refuses a flag, after pages of usage.
+        told = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise InvalidValue(f"beam_pipeline_args cannot be used: {told}") from exc
+    except (ValueError, ImportError, AttributeError) as exc:
+        raise InvalidValue(f"beam_pipeline_args cannot be used: {' '.join(str(exc).split())}") from exc
 
 
 def _pieces(asked: Features) -> Sequence[Piece]:
@@ -163,7 +178,8 @@ def _without_rows(asked: Features, number: int) -> Features:
 
 def _shards(labels: Pieces, joined: pa.Schema, rows: int | None, options: PipelineOptions) -> Iterator[Shard]:
     if rows is None:
-        workers = max(1, options.view_as(DirectOptions).direct_num_workers)
+        # As Beam has it, 0 stands for one worker a core.
+        workers = options.view_as(DirectOptions).direct_num_workers or kernel.processors()
         rows = max(1, rows_that_fit(joined) // workers)
     parts: dict[int, list[tuple[Piece, int, int]]] = defaultdict(list)
     first = 0
@@ -179,19 +195,18 @@ def _shards(labels: Pieces, joined: pa.Schema, rows: int | None, options: Pipeli
 
 def _check_label_times(shards: Sequence[Shard], features: Sequence[Features], label_time: str) -> None:
     # Here, as an error that a worker raises comes after other workers' work, and from some runners four times.
-    for shard in shards:
-        times, known = ticks(shard.read([label_time]).column(label_time))
-        asof_rules.check_label_times(times, known, label_time)
-        asof_rules.check_countable(times, asof_rules.label_clock(shard.schema, label_time), features, label_time)
+    times, known = ticks(pa.concat_tables(shard.read([label_time]) for shard in shards).column(label_time))
+    asof_rules.check_label_times(times, known, label_time)
+    asof_rules.check_countable(times, asof_rules.label_clock(shards[0].schema, label_time), features, label_time)
 
 
-def _run(job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]], options: PipelineOptions) -> None:
-    pipeline = beam.Pipeline(options=options)
+def _run(pipeline: beam.Pipeline, job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]]) -> None:
     _lay_out(pipeline, job, shards, placed)
     try:
         pipeline.run().wait_until_finish()
-    except JukeboxError:
-        raise
+    except JukeboxError as exc:
+        # Beam has added the step to its sentence.
+        raise type(exc)(_STEP.sub("", str(exc))) from exc
     except Exception as exc:
         raise _told(exc) from exc
 

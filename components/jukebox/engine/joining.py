@@ -12,6 +12,7 @@ from jukebox.core.asof import Features, Progress, join_proven
 from jukebox.core.asof_proof import merged
 from jukebox.core.asof_times import ticks
 from jukebox.engine.memory import rows_that_fit
+from jukebox.errors import InvalidValue
 from jukebox.formats import parquet
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def join_files(
 
     Labels go in shards of ``label_rows`` consecutive rows, by default as many as fit into memory: every shard reads
     the features again, which must then be tables or pieces. Returns the proofs; raises what
-    ``jukebox.core.asof.join`` raises, CorruptData, NoPartition and StorageError, and leaves no output then.
+    ``jukebox.core.asof.join`` raises, InvalidValue for shards of no rows, CorruptData, NoPartition and StorageError,
+    and leaves no output then.
     """
     rules = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
     spine = Spine(parquet.schema(labels), lambda columns: parquet.read(labels, columns=columns))
@@ -66,6 +68,11 @@ class Shards:
     progress: Callable[[Progress], None] | None = None
     proofs: list[Proof] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Refuse shards that hold nothing."""
+        if self.label_rows is not None and self.label_rows < 1:
+            raise InvalidValue(f"label_rows is {self.label_rows}; a shard holds at least one row")
+
     def schema(self, labels: pa.Schema) -> pa.Schema:
         """Return the schema of the joined table; raises what the join raises before a row is read."""
         empty = pa.Table.from_batches([], labels)
@@ -73,7 +80,7 @@ class Shards:
 
     def batches(self, spine: Spine) -> Iterator[pa.RecordBatch]:
         """Yield the joined rows in the labels' order; nothing is yielded where a label has no time."""
-        rows = self.label_rows or rows_that_fit(self.schema(spine.schema))
+        rows = rows_that_fit(self.schema(spine.schema)) if self.label_rows is None else self.label_rows
         waiting = _shards(spine.read(spine.schema.names), spine.schema, rows)
         first, second = next(waiting), next(waiting, None)
         if second is None:

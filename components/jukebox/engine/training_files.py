@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WHOLE = "training_set.parquet"
 SHARD_ROWS = 65_536
+# What a join leaves, and what one leaves that was killed.
+_LEFT = ("Split-*/data_tfrecord-*.gz", "Split-*/.data_tfrecord-*.tmp", f".{WHOLE}.*.tmp", f".{MANIFEST}.*.tmp")
 
 
 def write_whole(out: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
@@ -86,7 +88,7 @@ def _sharded(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
 def _clear(out: Place) -> None:
     # The manifest first, so that nothing looks whole from here on; and more shards may lie there than are to come.
     try:
-        for path in (out / MANIFEST, *out.glob("Split-*/data_tfrecord-*.gz")):
+        for path in (out / MANIFEST, *(path for pattern in _LEFT for path in out.glob(pattern))):
             path.unlink(missing_ok=True)
     except OSError as exc:
         raise StorageError(f"{out} cannot be written: {reason(exc)}") from exc

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from jukebox.core.kernel import choose
 from jukebox.errors import InvalidValue, MissingDependency
-from jukebox.formats import DEFAULTS, Options, avro_rows
+from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.avro_columns import array_of, columns_of, retargeted
 from jukebox.formats.avro_container import (
     CODEC,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from jukebox.formats.avro_container import Block
     from jukebox.storage import Place, Where
 
-coder, NAME, WHY = choose("jukebox.formats._avro", avro_rows)
+coder, NAME, WHY = choose("jukebox.formats._avro", "jukebox.formats.avro_rows")
 CODER = NAME if NAME == "compiled" else "fastavro"
 
 SUFFIX = ".avro"

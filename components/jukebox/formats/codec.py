@@ -6,6 +6,5 @@
 from __future__ import annotations
 
 from jukebox.core.kernel import choose
-from jukebox.formats import codec_numpy
 
-coder, NAME, WHY = choose("jukebox.formats._codec", codec_numpy)
+coder, NAME, WHY = choose("jukebox.formats._codec", "jukebox.formats.codec_numpy")
