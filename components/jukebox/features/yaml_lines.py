@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,8 +60,7 @@ def read_tree(text: str) -> Tree:
     Of a field that is given twice the first value stays and the second is a fault. Raises NotYaml.
     """
     try:
-        # Not CSafeLoader, ten times as fast: deep nesting ends the process there, and raises here.
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _root(text)
         builder = _Builder()
         value = None if node is None else builder.build(node, (), ())
     except yaml.reader.ReaderError as exc:
@@ -73,6 +73,65 @@ def read_tree(text: str) -> Tree:
     except RecursionError as exc:
         raise NotYaml(1, "the document is nested too deep") from exc
     return Tree(value, {(): 1, **builder.lines}, builder.faults)
+
+
+class _Unusual(Exception):
+    """A document that is left to PyYAML's own composer, which knows what is wrong with it."""
+
+
+def _root(text: str) -> yaml.Node | None:
+    # LibYAML is ten times as fast as PyYAML's own parser, whose errors are told wherever there are any.
+    if hasattr(yaml, "CSafeLoader"):
+        with suppress(yaml.YAMLError, _Unusual):
+            return _composed(text)
+    return yaml.compose(text, Loader=yaml.SafeLoader)  # type: ignore[no-any-return]
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """Return the root of the one document in ``text``, put together from LibYAML's events.
+
+    PyYAML's own composer over LibYAML is recursive in C: deep nesting would end the process.
+    """
+    loader, anchors = yaml.CSafeLoader(text), dict[str, yaml.Node]()
+    roots: list[yaml.Node] = []
+    open_: list[tuple[yaml.Node, list[yaml.Node]]] = []
+    while (event := loader.get_event()) is not None:
+        if isinstance(event, yaml.CollectionEndEvent):
+            node, inner = open_.pop()
+            node.value = (
+                inner if isinstance(node, yaml.SequenceNode) else list(zip(inner[::2], inner[1::2], strict=True))
+            )
+        elif isinstance(event, yaml.NodeEvent):
+            node = _node(event, loader, anchors)
+            (open_[-1][1] if open_ else roots).append(node)
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append((node, []))
+    if len(roots) > 1:
+        raise _Unusual
+    return roots[0] if roots else None
+
+
+def _node(event: yaml.NodeEvent, loader: yaml.CSafeLoader, anchors: dict[str, yaml.Node]) -> yaml.Node:
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise _Unusual
+        return anchors[event.anchor]
+    if event.anchor in anchors:
+        raise _Unusual
+    node = _started(event, loader)
+    if event.anchor is not None:
+        anchors[event.anchor] = node
+    return node
+
+
+def _started(event: yaml.NodeEvent, loader: yaml.CSafeLoader) -> yaml.Node:
+    if isinstance(event, yaml.ScalarEvent):
+        tag = (
+            event.tag if event.tag not in {None, "!"} else loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        )
+        return yaml.ScalarNode(tag, event.value, event.start_mark)
+    kind = yaml.SequenceNode if isinstance(event, yaml.SequenceStartEvent) else yaml.MappingNode
+    return kind(event.tag, [], event.start_mark)
 
 
 class _Builder:
