@@ -23,23 +23,24 @@ ENTITY = "jukebox.Entity"
 ENDPOINT = "jukebox.DataEndpoint"
 OFFLINE_SOURCE = "jukebox.OfflineSource"
 ONLINE_SOURCE = "jukebox.OnlineSource"
+ONLINE_CHANGE = "jukebox.OnlineChange"
 
-_LONGEST = 255  # what MLMD's tables hold of a name on a server
+_LONGEST = 255  # what MLMD's tables hold of a name on a server; MySQL counts bytes
 
 
 def artifact_type(store: Store, name: str) -> int:
     """Return the id of an artifact type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_artifact_type", pb.ArtifactType(name=name), can_omit_fields=True))
+    return _type(store, "put_artifact_type", pb.ArtifactType(name=name))
 
 
 def execution_type(store: Store, name: str) -> int:
     """Return the id of an execution type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_execution_type", pb.ExecutionType(name=name), can_omit_fields=True))
+    return _type(store, "put_execution_type", pb.ExecutionType(name=name))
 
 
 def context_type(store: Store, name: str) -> int:
     """Return the id of a context type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_context_type", pb.ContextType(name=name), can_omit_fields=True))
+    return _type(store, "put_context_type", pb.ContextType(name=name))
 
 
 def node_name(text: str) -> str:
@@ -50,10 +51,11 @@ def node_name(text: str) -> str:
     >>> len(node_name("x" * 1000))
     255
     """
-    if len(text) <= _LONGEST:
+    data = text.encode()
+    if len(data) <= _LONGEST:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{text[: _LONGEST - 1 - len(digest)]}-{digest}"
+    digest = hashlib.sha256(data).hexdigest()
+    return f"{data[: _LONGEST - 1 - len(digest)].decode(errors='ignore')}-{digest}"
 
 
 def split_version(text: str) -> tuple[FeatureName, int | None]:
@@ -86,3 +88,7 @@ def contexts_of(store: Store, artifact: int) -> Sequence[pb.Context]:
         return store.call("get_contexts_by_artifact", artifact)  # type: ignore[no-any-return]
     except status.NotFoundError:
         return ()
+
+
+def _type(store: Store, method: str, kind: Any) -> int:
+    return int(store.unmet(lambda: store.call(method, kind, can_omit_fields=True)))

@@ -12,8 +12,8 @@ from jukebox.stores.mlmd.library import pb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jukebox.stores import Recorded
     from jukebox.stores.mlmd.connection import Store
+    from jukebox.stores.nouns import Recorded
 
 _Edge: TypeAlias = tuple[int, int | None, pb.Event]  # as put_lineage_subgraph wants them: by index, or by id
 
