@@ -6,8 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import proving
-from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
+from jukebox.cli import metadata, proving
+from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
 
@@ -19,8 +19,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Machine-learning features: register them once, load them, join them point-in-time, serve them by name.",
 )
-
-DEFAULT_STORE = "sqlite://jukebox-online.db"
 
 
 @app.command()
@@ -291,6 +289,7 @@ def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) ->
     examining.show(examining.examine(registry), as_json=as_json)
 
 
+app.add_typer(metadata.app, name="metadata")
 app.command()(proving.verify)
 app.command()(proving.replay)
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_STORE = "sqlite://jukebox-online.db"
+
 Registry = Annotated[
     str, typer.Option("--registry", envvar="JUKEBOX_REGISTRY", help="The registry's URI, mlmd+sqlite://PATH.")
 ]

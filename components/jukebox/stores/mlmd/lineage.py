@@ -48,7 +48,7 @@ class MlmdLineage:
         pushed = self._store.call("get_artifacts_by_type", "PushedModel")
         nodes = [_artifact(a) for a in pushed if a.custom_properties[_PUSHED_TO].string_value in spelled]
         if not nodes:
-            raise NotRegistered(f"no artifact at '{uri}' is recorded in {self._store.path}")
+            raise NotRegistered(f"no artifact at '{uri}' is recorded in {self._store.where}")
         return nodes
 
     def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
