@@ -70,6 +70,11 @@ class UnknownFeature(JukeboxError, LookupError):
         hint = f"nearest: {', '.join(near)}" if near else f"{len(names)} features are registered"
         return cls(f"feature '{name}' is not registered; {hint}")
 
+    @classmethod
+    def version(cls, name: str, version: int, newest: int) -> UnknownFeature:
+        """Return the error for a version that a feature has not."""
+        return cls(f"'{name}' has no version {version}; the newest is {newest}")
+
 
 class NotRegistered(JukeboxError, LookupError):
     """The registry does not hold what was asked of it."""

@@ -181,4 +181,4 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 def write_text(path: str | Path, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

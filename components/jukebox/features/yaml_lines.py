@@ -17,7 +17,7 @@ import yaml
 Path = tuple["str | int", ...]
 Fault = tuple[Path, str]
 
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 1_000_000  # or the characters of the text, if there are more
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date"}
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -61,7 +61,7 @@ def read_tree(text: str) -> Tree:
     """
     try:
         node = _root(text)
-        builder = _Builder()
+        builder = _Builder(max(_MOST_VALUES, len(text)))
         value = None if node is None else builder.build(node, (), ())
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
@@ -125,19 +125,20 @@ def _node(event: yaml.NodeEvent, loader: yaml.CSafeLoader, anchors: dict[str, ya
 
 
 def _started(event: yaml.NodeEvent, loader: yaml.CSafeLoader) -> yaml.Node:
+    mark: Any = event.start_mark
     if isinstance(event, yaml.ScalarEvent):
-        tag = (
-            event.tag if event.tag not in {None, "!"} else loader.resolve(yaml.ScalarNode, event.value, event.implicit)
-        )
-        return yaml.ScalarNode(tag, event.value, event.start_mark)
+        said = event.tag not in {None, "!"}
+        tag: Any = event.tag if said else loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        return yaml.ScalarNode(tag, event.value, mark)
     kind = yaml.SequenceNode if isinstance(event, yaml.SequenceStartEvent) else yaml.MappingNode
-    return kind(event.tag, [], event.start_mark)
+    return kind("", [], mark)
 
 
 class _Builder:
     """Walks a node graph once, keeping lines and faults by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.lines: dict[Path, int] = {}
         self.faults: list[Fault] = []
 
@@ -145,8 +146,8 @@ class _Builder:
         """Return the plain value of ``node``; ``above`` are the nodes around it: an alias may name one."""
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        if len(self.lines) > _MOST_VALUES:
-            raise NotYaml(line, f"with its aliases spelled out it holds more than {_MOST_VALUES:,} values")
+        if len(self.lines) > self._most:
+            raise NotYaml(line, f"with its aliases spelled out it holds more than {self._most:,} values")
         if node in above:
             self.faults.append((path, "an alias stands for what holds it"))
             return None

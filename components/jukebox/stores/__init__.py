@@ -179,12 +179,16 @@ def place(uri: str) -> str:
 def open_registry(uri: str, *, writes: str | None = None) -> Registry:
     """Return the registry at ``uri``; raises InvalidValue for a scheme that is not known.
 
-    ``writes`` says what is going to be written, so that a registry which takes nothing refuses it at once.
+    ``writes`` says what is going to write, so that a registry in a file, which is read only, refuses it at once.
     """
-    registry = cast("Registry", _module(uri, _REGISTRIES, "registry").open_registry(uri))
     if writes is not None and uri.startswith(_READ_ONLY):
-        raise StorageError(f"{uri} is read only, as every registry in a file; {writes} needs another --registry")
-    return registry
+        raise read_only(uri, writes)
+    return cast("Registry", _module(uri, _REGISTRIES, "registry").open_registry(uri))
+
+
+def read_only(uri: str, what: str) -> StorageError:
+    """Return the error for a write to a registry that takes none."""
+    return StorageError(f"{uri} is a registry in a file and read only; {what} needs the registry that it came from")
 
 
 def open_lineage(uri: str) -> LineageSource:

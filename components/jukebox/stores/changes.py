@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from jukebox.errors import ChangeRefused, NameClash, UnknownFeature
+from jukebox.errors import ChangeRefused, InvalidValue, NameClash, UnknownFeature
 from jukebox.features import FeatureName
 from jukebox.stores.nouns import RegisteredFeature
 
@@ -50,13 +50,22 @@ class Difference(NamedTuple):
 
 
 def once(features: Iterable[Feature]) -> list[Feature]:
-    """Return the features; raises NameClash for a name that is given twice."""
+    """Return the features; raises NameClash for a name given twice, InvalidValue for an unknown life cycle or scope."""
     wanted = list(features)
     counts = Counter(str(feature.name) for feature in wanted)
     twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise NameClash(f"{', '.join(twice)} is given twice; a registration names a feature once")
+    for feature in wanted:
+        require_known("life cycle", feature.life_cycle, LIFE_CYCLES)
+        require_known("scope", feature.scope, SCOPES)
     return wanted
+
+
+def require_known(what: str, value: str, known: Sequence[str]) -> None:
+    """Raise InvalidValue unless ``value`` is one of the ``known``."""
+    if value not in known:
+        raise InvalidValue(f"'{value}' is no {what}; there are {', '.join(known)}")
 
 
 def planned(wanted: Iterable[Feature], newest: Mapping[str, RegisteredFeature]) -> list[Change]:

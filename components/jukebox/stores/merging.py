@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jukebox.errors import ChangeRefused
 from jukebox.stores.nouns import Holdings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def missing(there: Holdings, given: Holdings) -> Holdings:
@@ -24,11 +29,11 @@ def missing(there: Holdings, given: Holdings) -> Holdings:
     )
 
 
-def _features(holdings: Holdings) -> dict[str, object]:
+def _features(holdings: Holdings) -> Mapping[str, object]:
     return {str(each.newest.name): each for each in holdings.features}
 
 
-def _other(there: dict[str, object], given: dict[str, object]) -> list[str]:
+def _other(there: Mapping[str, object], given: Mapping[str, object]) -> list[str]:
     return [name for name, each in given.items() if name in there and there[name] != each]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jukebox.errors import InvalidValue
 from jukebox.features import FeatureName
 from jukebox.features.spellings import offer
-from jukebox.stores.changes import LIFE_CYCLES, SCOPES
+from jukebox.stores.changes import LIFE_CYCLES, SCOPES, require_known
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -46,8 +46,8 @@ class Query:
     def __post_init__(self) -> None:
         for field, known in _CLOSED.items():
             value = getattr(self, field)
-            if value is not None and value not in known:
-                raise InvalidValue(f"'{value}' is no {field.replace('_', ' ')}; there are {', '.join(known)}")
+            if value is not None:
+                require_known(field.replace("_", " "), value, known)
         if self.limit is not None and self.limit < 1:
             raise InvalidValue(f"a page of {self.limit} features is none; the limit is 1 or more")
 

@@ -6,8 +6,6 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidValue
-from jukebox.features import FeatureName
 from jukebox.stores.mlmd.library import pb, status
 
 if TYPE_CHECKING:
@@ -56,14 +54,6 @@ def node_name(text: str) -> str:
         return text
     digest = hashlib.sha256(data).hexdigest()
     return f"{data[: _LONGEST - 1 - len(digest)].decode(errors='ignore')}-{digest}"
-
-
-def split_version(text: str) -> tuple[FeatureName, int | None]:
-    """Return the name and the version that ``text`` spells, ``/airport/weather/temp@2``; None where it has none."""
-    name, at, version = text.partition("@")
-    if at and not (version.isascii() and version.isdigit()):
-        raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-    return FeatureName.parse(name), int(version) if at else None
 
 
 def set_texts(node: Any, texts: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.errors import NotRegistered
-from jukebox.stores.mlmd.kinds import split_version
+from jukebox.features.names import split_version
 from jukebox.stores.mlmd.library import pb
 from jukebox.stores.mlmd.versions import versions_of
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jukebox.core.lineage import features_of
 from jukebox.core.uses import uses_of
 from jukebox.features import FeatureName
+from jukebox.features.names import split_version
 from jukebox.stores.changes import forced_names, once, planned, require_allowed
 from jukebox.stores.merging import missing
 from jukebox.stores.mlmd import recording, sources
@@ -22,7 +23,6 @@ from jukebox.stores.mlmd.kinds import (
     REVISION,
     artifact_type,
     node_name,
-    split_version,
 )
 from jukebox.stores.mlmd.ledger import Ledger
 from jukebox.stores.mlmd.library import pb
@@ -155,8 +155,8 @@ class MlmdRegistry:
         self._place(own, written)
         for source in new.offline:
             self.add_offline_source(source)
-        for source in dict.fromkeys(source for _, source in new.online):
-            self._serve(source, [name for name, each in new.online if each == source])
+        for serving in dict.fromkeys(serving for _, serving in new.online):
+            self._serve(serving, [name for name, each in new.online if each == serving])
         return len(new.features)
 
     def add_offline_source(self, source: OfflineSource) -> None:

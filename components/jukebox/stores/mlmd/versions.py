@@ -135,4 +135,4 @@ def _unknown(store: Store, name: FeatureName, version: int | None) -> UnknownFea
     newest = newest_of_all(store)
     if version is None or str(name) not in newest:
         return UnknownFeature.named(str(name), newest)
-    return UnknownFeature(f"'{name}' has no version {version}; the newest is {newest[str(name)].registered.version}")
+    return UnknownFeature.version(str(name), version, newest[str(name)].registered.version)
