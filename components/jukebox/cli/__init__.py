@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import metadata, proving
+from jukebox.cli import holding, metadata, proving, registering, searching
 from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -21,18 +21,9 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def register(
-    *, features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
-) -> None:
-    """Register the features of a features.yaml; what is registered already stays as it is.
-
-    [dim]jukebox register pipelines/flights/features.yaml[/]
-    """
-    from jukebox import register_features
-    from jukebox.cli import printing
-
-    printing.feature_set(register_features.run(features=features, registry=registry))
+app.command()(registering.plan)
+app.command()(registering.register)
+app.command()(registering.apply)
 
 
 @app.command()
@@ -224,21 +215,7 @@ def lineage(
     tracing.trace(registry, feature=feature, model=model, uri=uri, as_json=as_json)
 
 
-@app.command()
-def features(
-    *,
-    text: Annotated[Text, typer.Argument(help="Only features whose name or description holds this text.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """List the registered features.
-
-    [dim]jukebox features weather[/]
-    """
-    from jukebox.cli import options, printing
-    from jukebox.stores import open_registry
-
-    printing.features(open_registry(options.there(registry)), text or "", as_json=as_json)
+app.command()(searching.features)
 
 
 @app.command()
@@ -290,6 +267,10 @@ def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) ->
 
 
 app.add_typer(metadata.app, name="metadata")
+app.command()(registering.deprecate)
+app.command()(registering.retire)
+app.command()(holding.export)
+app.command("import")(holding.import_)
 app.command()(proving.verify)
 app.command()(proving.replay)
 

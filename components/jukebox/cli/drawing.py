@@ -139,7 +139,7 @@ class _Column:
     @classmethod
     def of(cls, name: str, values: Sequence[object]) -> _Column:
         numbers = bool(values) and all(_is_number(value) for value in values)
-        return cls((_text(name),), tuple(_text(value) for value in values), numbers)
+        return cls((as_text(name),), tuple(as_text(value) for value in values), numbers)
 
     @property
     def name(self) -> str:
@@ -190,7 +190,8 @@ def _cropped(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as a cell of a table shows it."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

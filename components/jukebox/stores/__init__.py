@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.layouts import Layout, Row
     from jukebox.features import Feature
-    from jukebox.stores.searching import Page, Query
+    from jukebox.stores.searching import Index, Page, Query
 
 DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
 
@@ -57,6 +57,9 @@ class Registry(Protocol):
         Raises NotRegistered for a model that is not recorded, or where the registry holds no lineage.
         """
 
+    def index(self) -> Index:
+        """Return the newest version of every feature as an index, as ``search`` uses it."""
+
     def plan(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
         """Return what ``register`` would return with every name forced, and write nothing."""
 
@@ -65,6 +68,14 @@ class Registry(Protocol):
 
         Raises ChangeRefused for changes that its rules do not allow, as ``stores.changes`` tells them; ``force`` holds
         the names of features that some of them do not bind. Raises NameClash for a name given twice.
+        """
+
+    def set_life_cycle(
+        self, names: Iterable[str], life_cycle: str, *, force: Iterable[str] = ()
+    ) -> Sequence[RegisteredFeature]:
+        """Make ``life_cycle`` that of the features, all or none, and leave the rest of them as it is.
+
+        Raises UnknownFeature, InvalidValue for a life cycle that there is none, and ChangeRefused as ``register``.
         """
 
     def deployed_models(self, feature: str) -> Sequence[str]:
@@ -184,6 +195,12 @@ def open_registry(uri: str, *, writes: str | None = None) -> Registry:
     if writes is not None and uri.startswith(_READ_ONLY):
         raise read_only(uri, writes)
     return cast("Registry", _module(uri, _REGISTRIES, "registry").open_registry(uri))
+
+
+def is_there(uri: str) -> bool:
+    """Whether opening the registry at ``uri`` would find one; a SQLite file that is not there would be made."""
+    scheme, _, path = uri.partition("://")
+    return scheme != "mlmd+sqlite" or not path or Path(path).exists()
 
 
 def read_only(uri: str, what: str) -> StorageError:

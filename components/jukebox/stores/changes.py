@@ -135,8 +135,8 @@ def _refusal(change: Change, deployed: Deployed, *, forced: bool) -> str | None:
         return f"'{name}' cannot be {new.life_cycle}: deployed models use it: {', '.join(models)}"
     following = _NEXT.get(old.life_cycle, ())
     if not forced and new.life_cycle not in (old.life_cycle, *following):
-        steps = " or ".join(following) or "nothing"
-        return f"'{name}' is {_state(old)} and would be {_state(new)}; {steps} follows, unless it is forced by name"
+        steps = " or ".join(following) or "nothing else"
+        return f"'{name}' is {_state(old)} and may become {steps}, not {_state(new)}, unless it is forced by name"
     if not forced and old.life_cycle == "production":
         return _breaking(change)
     return None
@@ -152,7 +152,7 @@ def _breaking(change: Change) -> str | None:
 
 
 def _state(feature: Feature) -> str:
-    return {"production": "in production", UNSAID: "of no life cycle"}.get(feature.life_cycle, feature.life_cycle)
+    return {"production": "in production", UNSAID: "without a life cycle"}.get(feature.life_cycle, feature.life_cycle)
 
 
 def _shown(value: Any) -> str:

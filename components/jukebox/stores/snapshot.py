@@ -98,6 +98,10 @@ class SnapshotRegistry:
         """Raise StorageError."""
         raise self._refused("register")
 
+    def set_life_cycle(self, names: Iterable[str], life_cycle: str, *, force: Iterable[str] = ()) -> NoReturn:  # noqa: ARG002
+        """Raise StorageError."""
+        raise self._refused("a change of life cycle")
+
     def deployed_models(self, feature: str) -> Sequence[str]:  # noqa: ARG002
         """Raise NotRegistered: no lineage says which models use a feature."""
         raise _no_lineage(self._uri)

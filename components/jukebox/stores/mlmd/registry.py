@@ -6,14 +6,16 @@ make an artifact of the same name, the new version's or the former revision's; M
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from jukebox.core.lineage import features_of
 from jukebox.core.uses import uses_of
+from jukebox.errors import UnknownFeature
 from jukebox.features import FeatureName
 from jukebox.features.names import split_version
-from jukebox.stores.changes import forced_names, once, planned, require_allowed
+from jukebox.stores.changes import LIFE_CYCLES, forced_names, once, planned, require_allowed, require_known
 from jukebox.stores.merging import missing
 from jukebox.stores.mlmd import recording, sources
 from jukebox.stores.mlmd.kinds import (
@@ -44,7 +46,7 @@ from jukebox.stores.nouns import FormerRevision, Holdings
 from jukebox.stores.searching import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from jukebox.features import Feature
     from jukebox.stores.changes import Change
@@ -113,18 +115,25 @@ class MlmdRegistry:
         NameClash for a name given twice, and ChangeRefused unless ``force`` names the features.
         """
         wanted = once(features)
-        forced = forced_names(force, wanted)
+        return self._change(lambda _: wanted, forced_names(force, wanted))
 
-        def attempt() -> tuple[list[Change], int | None, dict[int, RegisteredFeature]]:
-            number = self._registrations.latest() + 1
-            newest = newest_of_all(self._store)
-            changes = planned(wanted, {name: each.registered for name, each in newest.items()})
-            require_allowed(changes, self.deployed_models, forced)
-            return changes, *self._write(number, changes, newest)
+    def set_life_cycle(
+        self, names: Iterable[str], life_cycle: str, *, force: Iterable[str] = ()
+    ) -> Sequence[RegisteredFeature]:
+        """Make ``life_cycle`` that of the features, all or none, and leave the rest of them as it is.
 
-        changes, own, written = self._store.unmet(attempt)
-        self._place(own, written)
-        return tuple(change.after for change in changes)
+        Raises UnknownFeature, InvalidValue for a life cycle that there is none, and ChangeRefused as ``register``.
+        """
+        require_known("life cycle", life_cycle, LIFE_CYCLES)
+        given = [str(FeatureName.parse(name)) for name in names]
+
+        def wanted(newest: Mapping[str, RegisteredFeature]) -> list[Feature]:
+            for name in given:
+                if name not in newest:
+                    raise UnknownFeature.named(name, newest)
+            return once(replace(newest[name].feature, life_cycle=life_cycle) for name in given)
+
+        return self._change(wanted, frozenset(str(FeatureName.parse(name)) for name in force))
 
     def deployed_models(self, feature: str) -> Sequence[str]:
         """Return the URIs of the models that are deployed and use a feature; raises UnknownFeature."""
@@ -200,6 +209,23 @@ class MlmdRegistry:
 
     def _held(self, name: FeatureName, version: int | None) -> Held:
         return held(versions_of(self._store, name, version)[-1])
+
+    def _change(
+        self, wanted: Callable[[Mapping[str, RegisteredFeature]], Sequence[Feature]], forced: Collection[str]
+    ) -> Sequence[RegisteredFeature]:
+        """Register what is wanted of the newest versions, all or none, as of one moment."""
+
+        def attempt() -> tuple[list[Change], int | None, dict[int, RegisteredFeature]]:
+            number = self._registrations.latest() + 1
+            newest = newest_of_all(self._store)
+            registered = {name: each.registered for name, each in newest.items()}
+            changes = planned(wanted(registered), registered)
+            require_allowed(changes, self.deployed_models, forced)
+            return changes, *self._write(number, changes, newest)
+
+        changes, own, written = self._store.unmet(attempt)
+        self._place(own, written)
+        return tuple(change.after for change in changes)
 
     def _served(self) -> frozenset[str]:
         latest = self._online_changes.latest()
