@@ -21,10 +21,17 @@ _NO_FEATURE = Feature(FeatureName("x", "x", "x"), _NO_ENDPOINT, "", "")
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes each value where it stands, never as an alias of another."""
+    """Writes a field a line and lists of scalars in brackets, each value where it stands: no alias of another."""
 
     def ignore_aliases(self, _: Any) -> bool:
         return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:  # noqa: ARG002
+        return super().represent_mapping(tag, mapping, flow_style=False)
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:  # noqa: ARG002
+        plain = not any(isinstance(each, dict | list) for each in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=plain)
 
 
 def to_yaml(holdings: Holdings) -> str:
@@ -38,9 +45,7 @@ def to_yaml(holdings: Holdings) -> str:
         "online_sources": _online(holdings),
     }
     try:
-        text = yaml.dump(
-            value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=None, width=_WIDTH
-        )
+        text = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDTH)
     except (yaml.YAMLError, UnicodeError) as exc:
         raise InvalidValue(f"the registry holds what YAML has no spelling for: {exc}") from exc
     return f"{HEAD}{text}"
