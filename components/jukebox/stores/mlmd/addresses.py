@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -26,6 +27,9 @@ _OPTIONS = {
     MYSQL: ("socket", "ssl_ca", "ssl_cert", "ssl_key"),
     GRPC: ("tls", "ca", "cert", "key", "token"),
 }
+
+# ml-metadata pastes these parts of a PostgreSQL address into a connection string and a statement without quotes.
+_PLAIN = re.compile(r"[^\s'\"\\;=]*")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ def parse(uri: str) -> Address:
     )
     if not address.host or split.fragment or (address.database == "") != (split.scheme == GRPC):
         raise InvalidValue(f"'{redacted(uri)}' names no metadata store; it is written {_WRITTEN[split.scheme]}")
+    for part in (address.host, address.user, address.database) if address.scheme == POSTGRESQL else ():
+        if not _PLAIN.fullmatch(part):
+            raise InvalidValue(f"{part!r} holds a blank, a quote, a backslash, ; or =; MLMD does not quote it")
     return address
 
 

@@ -20,8 +20,9 @@ _BY_NAME = frozenset(f"get_{node}_by_type_and_name" for node in ("artifact", "ex
 
 
 class Store:
-    """An MLMD store; a call on it waits for other writers, as long as ``patience()``, and then raises StorageError.
+    """An MLMD store; a call on it waits for other writers, and for a server that was there and is to come back.
 
+    It waits as long as ``patience()``, and then raises StorageError; at once for a write that broke off.
     ``where`` names the store in errors, without a secret; ``opening`` returns a MetadataStore, at first and again
     after a connection was lost.
     """
@@ -33,7 +34,10 @@ class Store:
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Return what the MetadataStore's ``method`` returns; AlreadyExists and NotFound are passed on."""
         try:
-            found = patiently(lambda: self.once(lambda raw: getattr(raw, method)(*args, **options)), _is_busy)
+            found = patiently(
+                lambda: self.once(lambda raw: getattr(raw, method)(*args, **options)),
+                lambda exc: _may_be_tried_again(exc, method),
+            )
         except _PASSED_ON:
             raise
         except status.StatusError as exc:
@@ -83,5 +87,8 @@ class Store:
         return StorageError(f"{self.where} refused {method}: {said}")
 
 
-def _is_busy(error: Exception) -> bool:
+def _may_be_tried_again(error: Exception, method: str) -> bool:
+    if isinstance(error, status.UnavailableError):
+        # Whether a write that broke off was done is not known, unless it was never sent.
+        return method.startswith("get_") or "failed to connect" in error.message
     return isinstance(error, status.AbortedError)

@@ -8,7 +8,7 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidValue, StorageError
+from jukebox.errors import StorageError
 from jukebox.stores.mlmd.addresses import POSTGRESQL, Address
 from jukebox.stores.mlmd.connection import Store
 from jukebox.stores.mlmd.escaping import escape, unescape
@@ -29,8 +29,6 @@ _MAKING = re.compile(
     r"|doesn't exist|try restarting",
     re.IGNORECASE,
 )
-# ml-metadata pastes these into a connection string and a statement without quotes.
-_PLAIN = re.compile(r"[^\s'\"\\;=]+")
 
 
 def open_database(address: Address, *, create: bool) -> Store:
@@ -66,11 +64,6 @@ class _Backslashless(MetadataStore):  # type: ignore[misc]
 
 
 def _postgresql(address: Address, *, create: bool) -> MetadataStore:
-    for part, text in (("host", address.host), ("user", address.user), ("database", address.database)):
-        if text and not _PLAIN.fullmatch(text):
-            raise InvalidValue(
-                f"the {part} {text!r} holds a blank, quote, backslash, ; or =; MLMD does not quote it"
-            )
     config = _config()
     postgresql = config.postgresql
     postgresql.host, postgresql.port, postgresql.dbname = address.host, str(address.port), address.database

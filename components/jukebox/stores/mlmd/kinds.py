@@ -28,17 +28,17 @@ _LONGEST = 255  # what MLMD's tables hold of a name on a server; MySQL counts by
 
 def artifact_type(store: Store, name: str) -> int:
     """Return the id of an artifact type, which is made if it is not there and else left as it is."""
-    return _type(store, "put_artifact_type", pb.ArtifactType(name=name))
+    return _type(store, "artifact", pb.ArtifactType, name)
 
 
 def execution_type(store: Store, name: str) -> int:
     """Return the id of an execution type, which is made if it is not there and else left as it is."""
-    return _type(store, "put_execution_type", pb.ExecutionType(name=name))
+    return _type(store, "execution", pb.ExecutionType, name)
 
 
 def context_type(store: Store, name: str) -> int:
     """Return the id of a context type, which is made if it is not there and else left as it is."""
-    return _type(store, "put_context_type", pb.ContextType(name=name))
+    return _type(store, "context", pb.ContextType, name)
 
 
 def node_name(text: str) -> str:
@@ -80,5 +80,15 @@ def contexts_of(store: Store, artifact: int) -> Sequence[pb.Context]:
         return ()
 
 
-def _type(store: Store, method: str, kind: Any) -> int:
-    return int(store.unmet(lambda: store.call(method, kind, can_omit_fields=True)))
+def _type(store: Store, node: str, kind: Any, name: str) -> int:
+    # MLMD's tables let two writers at a database make a type of one name, but not of one external id.
+    identity = node_name(f"jukebox:{node}:{name}")
+
+    def attempt() -> int:
+        try:
+            found = store.call(f"get_{node}_type", name).id
+        except status.NotFoundError:
+            found = store.call(f"put_{node}_type", kind(name=name, external_id=identity))
+        return int(found)
+
+    return store.unmet(attempt)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import os
 import signal
-import threading
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,13 +80,16 @@ def serving(uri: str, *, host: str, port: int, guard: Guard) -> Iterator[str]:
 
 def until_stopped() -> None:
     """Return once this process is told to stop, by SIGTERM or Ctrl-C; to be called in its main thread."""
-    told = threading.Event()
-    before = {each: signal.signal(each, lambda *_: told.set()) for each in (signal.SIGTERM, signal.SIGINT)}
+    # A pipe, for a handler that runs amid threading's own waiting may meet a lock which that holds.
+    hearing, telling = os.pipe()
+    before = {each: signal.signal(each, lambda *_: os.write(telling, b".")) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        told.wait()
+        os.read(hearing, 1)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+        os.close(hearing)
+        os.close(telling)
 
 
 class _Health(health.HealthServicer):  # type: ignore[misc]

@@ -6,10 +6,11 @@ import re
 
 from jukebox.stores.mlmd.library import status
 
-# As PostgreSQL 15, MariaDB 10.11 and SQLite 3 word them, through ml-metadata 1.16.
+# As PostgreSQL 15, MariaDB 10.11 and SQLite 3 word them, through ml-metadata 1.16. Where another writer has just made
+# an attribution, ml-metadata takes it for made and goes on, but PostgreSQL has aborted the transaction.
 _BUSY = re.compile(
     r"deadlock|could not serialize access|lock timeout|tuple concurrently|database is locked|Lock wait timeout"
-    r"|try restarting transaction",
+    r"|try restarting transaction|current transaction is aborted",
     re.IGNORECASE,
 )
 _TWICE = re.compile(r"duplicate key value|Duplicate entry|UNIQUE constraint failed")
