@@ -86,7 +86,7 @@ def _chronicle(chronicle: Chronicle, ids: dict[Endpoint, str]) -> dict[str, Any]
 
 def _registered(registered: RegisteredFeature, ids: dict[Endpoint, str]) -> dict[str, Any]:
     said = _said(registered.feature.to_json(), _NO_FEATURE.to_json(), {"endpoint", "column", "data_type"})
-    said = {field: value for field, value in said.items() if field != "name"}
+    said = {field: _sorted(value) for field, value in said.items() if field != "name"}
     numbers = {"version": registered.version, "revision": registered.revision}
     return {**numbers, **said, "endpoint": ids[registered.feature.endpoint]}
 
@@ -104,6 +104,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:
         raise InvalidValue(f"the registry holds the number {value}, which YAML's readers do not agree on")
     return value
+
+
+def _sorted(value: Any) -> Any:
+    # Equal quality rules may have been declared in another order, and ML Metadata keeps none.
+    if isinstance(value, dict):
+        return {name: _sorted(inner) for name, inner in sorted(value.items())}
+    return [_sorted(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _offline(source: OfflineSource) -> dict[str, Any]:
