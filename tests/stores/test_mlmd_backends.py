@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
@@ -39,19 +41,20 @@ def uri(request, tmp_path, servers) -> str:
     return f"mlmd+sqlite://{tmp_path}/new.db" if request.param == "sqlite" else database(servers[request.param])
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_any_text_comes_back_as_it_was(uri, text):
+def test_any_text_comes_back_as_it_was(uri):
     """In descriptions, URIs, names and properties: quotes, backslashes, attempts at SQL, long ones."""
     registry = open_registry(uri)
-    (registered,) = registry.register([feature(description=text)])
-    registry.add_offline_source(offline(text, registered.versioned))
-    written = Recorded("jukebox.FeatureTable", text, text, ((text[:50], text),))
-    registry.record("offline_load", reads=[registered.versioned], outputs=[written])
-    again = open_registry(uri)
-    assert again.feature("/airport/weather/temp").feature.description == text
-    assert [source.uri for source in again.offline_sources(registered.versioned)] == [text]
-    (node,) = open_lineage(uri).nodes_at(text)
-    assert dict(node.properties) == {"name": text, text[:50]: text}
+    registered = registry.register([feature(f"f{i}", description=text) for i, text in enumerate(ODD)])
+    for each, text in zip(registered, ODD, strict=True):
+        registry.add_offline_source(offline(text, each.versioned))
+        written = Recorded("jukebox.FeatureTable", text, text, ((text[:50], text),))
+        registry.record("offline_load", reads=[each.versioned], outputs=[written])
+    again, lineage = open_registry(uri), open_lineage(uri)
+    for each, text in zip(registered, ODD, strict=True):
+        assert again.feature(str(each.name)).feature.description == text
+        assert [source.uri for source in again.offline_sources(each.versioned)] == [text]
+        (node,) = lineage.nodes_at(text)
+        assert dict(node.properties) == {"name": text, text[:50]: text}
 
 
 def test_five_hundred_features_are_one_registration(uri):
@@ -159,8 +162,8 @@ def test_a_database_that_folds_case_says_so_where_two_names_meet(servers):
     with pytest.raises(StorageError, match="differ in case alone for one, which a database made with COLLATE utf8mb4"):
         folding.register([feature("Temp")])
     exact = open_registry(f"{servers['mariadb']}/exact")
-    exact.register([feature("temp"), feature("Temp"), feature("témp")])
-    assert len(exact.features()) == 3
+    exact.register([feature("temp"), feature("Temp")])
+    assert len(exact.features()) == 2
 
 
 def test_a_uri_is_found_by_its_very_spelling(servers):
@@ -197,9 +200,11 @@ def test_a_uri_that_is_none_is_refused_without_its_secrets(uri, match):
 
 
 @given(st.text(st.sampled_from("a:/@?&=%'\\"), max_size=12))
-def test_no_part_of_a_password_is_printed(text):
+def test_no_part_of_a_password_or_token_is_printed(text):
     """However badly it is percent-encoded."""
     assert "s3" not in redacted(f"mlmd+mysql://ann:s3{text}s3@host/db")
+    encoded = quote(text, safe=":/@?=%'\\")
+    assert "s3" not in redacted(f"mlmd+grpc://host:8080?token=s3{encoded}s3&tls=1")
 
 
 @pytest.mark.parametrize("seconds", ["soon", "0", "-1", "nan", "inf"])
