@@ -81,7 +81,7 @@ def _tell_of_none(known: Known, query: Query, page: Page) -> None:
         typer.echo(f"0 of {counted(everything, 'feature')} hold '{query.text}' in name, description or tags")
     else:
         why = "; ".join(known.index().nearest(query))
-        typer.echo(f"0 of {counted(everything, 'feature')} are so{f': {why}' if why else ''}")
+        typer.echo(f"0 of {counted(everything, 'feature')} match{f': {why}' if why else ''}")
 
 
 def _listed(of: RegisteredFeature) -> tuple[object, ...]:
