@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
+
+from ml_metadata.metadata_store.pywrap.metadata_store_extension.metadata_store import CreateMetadataStore
 
 from jukebox.features import Endpoint, Feature, FeatureName, Key
 from jukebox.stores import OfflineSource
@@ -29,6 +32,18 @@ def raw(path: Path) -> MetadataStore:
     config = pb.ConnectionConfig()
     config.sqlite.filename_uri = str(path)
     return MetadataStore(config)
+
+
+def as_of_schema_8(path: Path) -> None:
+    """Make a store with one artifact, and have MLMD itself take it back to schema version 8."""
+    store = raw(path)
+    kind = store.put_artifact_type(pb.ArtifactType(name="Examples"))
+    store.put_artifacts([pb.Artifact(type_id=kind, uri="data/1")])
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    down = pb.MigrationOptions(downgrade_to_schema_version=8)
+    with suppress(RuntimeError):  # how MLMD says that it has done so
+        CreateMetadataStore(config.SerializeToString(), down.SerializeToString())
 
 
 class Tfx:

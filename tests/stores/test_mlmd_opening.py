@@ -12,13 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from ml_metadata.metadata_store.pywrap.metadata_store_extension.metadata_store import CreateMetadataStore
 
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.stores import open_lineage, open_registry
 from jukebox.stores.mlmd.files import upgrade
-from jukebox.stores.mlmd.library import pb
-from tests.stores.mlmd_writers import feature, raw
+from tests.stores.mlmd_writers import as_of_schema_8, feature, raw
 
 
 def test_a_registry_is_made_where_none_is(tmp_path):
@@ -59,18 +57,6 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     with pytest.raises(StorageError, match=r"notes.db is no ML Metadata store"):
         open_registry(f"mlmd+sqlite://{path}")
     assert path.read_text() == "a note " * 100
-
-
-def as_of_schema_8(path: Path) -> None:
-    """Make a store with one artifact, and have MLMD itself take it back to schema version 8."""
-    store = raw(path)
-    kind = store.put_artifact_type(pb.ArtifactType(name="Examples"))
-    store.put_artifacts([pb.Artifact(type_id=kind, uri="data/1")])
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    down = pb.MigrationOptions(downgrade_to_schema_version=8)
-    with pytest.raises(RuntimeError, match="Downgrade migration was performed"):
-        CreateMetadataStore(config.SerializeToString(), down.SerializeToString())
 
 
 def test_an_older_store_is_refused_for_writing_and_not_migrated(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from jukebox.errors import InvalidValue, StorageError
 from jukebox.stores import open_lineage, open_registry
 from jukebox.stores.mlmd.library import MetadataStore, pb, service_pb, status
 from jukebox.stores.mlmd.server import Guard, serving
-from tests.stores.backends import database, free_port, grpc_server, server_process
+from tests.stores.backends import database, free_port, grpc_server, say, server_process
 from tests.stores.mlmd_writers import feature, raw
 
 METHODS = service_pb.DESCRIPTOR.services_by_name["MetadataStoreService"].methods
@@ -42,6 +43,8 @@ def address(tmp_path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory) -> Path:
     """Return a folder with an authority and the keys and certificates that it gave a server and a client."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not here: apt-get install openssl")
     folder = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
@@ -154,6 +157,24 @@ def test_an_answer_may_be_larger_than_grpc_s_four_megabytes(address):
 def test_health_is_that_of_the_store(address):
     """A probe learns it for the server as a whole and for the service, and needs no token."""
     assert {health(address, name) for name in ("", "ml_metadata.MetadataStoreService")} == {1}
+
+
+def test_health_turns_with_the_database_and_back(servers):
+    """A server whose database refuses is not serving, and calls are UNAVAILABLE; both without a restart."""
+    uri = database(servers["postgresql"])
+    name = uri.rpartition("/")[2]
+    other = f"{servers['postgresql']}/postgres"
+    with grpc_server(uri) as registry:
+        address = registry.removeprefix("mlmd+grpc://")
+        assert health(address) == 1
+        say(other, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false").communicate()
+        say(other, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'").communicate()
+        assert health(address) == 2
+        with pytest.raises(status.UnavailableError, match="cannot be opened"):
+            client(address).get_artifacts()
+        say(other, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true").communicate()
+        assert health(address) == 1
+        assert client(address).get_artifacts() == []
 
 
 def health(address: str, service: str = "") -> int:

@@ -57,6 +57,9 @@ def parse(uri: str) -> Address:
     Parts may be percent-encoded, and a password with ``@ : / ? #`` has to be. Raises InvalidValue for anything amiss.
     """
     split = urlsplit(uri)
+    if split.scheme not in _PORTS:
+        known = " or ".join(f"{scheme}://" for scheme in ("mlmd+sqlite", *_PORTS))
+        raise InvalidValue(f"'{redacted(uri)}' is no metadata store; its URI starts with {known}")
     try:
         port = split.port
     except ValueError as exc:
