@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import count
+from pathlib import Path
 
 import pytest
 
 from jukebox.errors import InvalidFile, NotRegistered, StorageError, UnknownFeature
 from jukebox.stores import open_lineage, open_registry
+from jukebox.stores.mlmd import MlmdRegistry
+from jukebox.stores.mlmd.opening import connect
 from jukebox.stores.nouns import Chronicle, FormerRevision, Holdings, OnlineSource, RegisteredFeature
 from jukebox.stores.searching import Query
 from jukebox.stores.writing import to_yaml
+from tests.stores.mlmd_processes import Mortal, killed
 from tests.stores.mlmd_writers import feature, offline
 
 TEMP, WIND = "/entity/airport/component/weather/name/temp", "/entity/airport/component/weather/name/wind"
@@ -132,3 +137,26 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     (tmp_path / "f.yaml").write_text("a: 1\n")
     with pytest.raises(InvalidFile, match="6 faults"):
         open_registry(f"file://{tmp_path}/f.yaml")
+
+
+def import_and_die(uri, last):
+    """Take HELD over, and be killed before the ``last``-th write."""
+    MlmdRegistry(Mortal(connect(uri, create=True), last)).take_over(HELD)
+
+
+def test_an_import_that_is_killed_is_made_up_for_by_the_same_again(tmp_path, monkeypatch):
+    """Before whichever write it was: the features are there whole or not at all, and no source is there in part."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    for last in count():
+        uri = f"mlmd+sqlite://{tmp_path}/{last}.db"
+        registry = open_registry(uri)
+        died = killed(import_and_die, uri, last)
+        held = registry.holdings()
+        assert held.features in {(), HELD.features}
+        assert set(held.offline) <= set(HELD.offline)
+        registry.take_over(HELD)
+        assert registry.holdings() == HELD
+        assert registry.offline_sources(f"{WIND}@2") == (HELD.offline[1],)
+        if not died:
+            break
+    assert last > 6

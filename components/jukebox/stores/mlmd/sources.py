@@ -59,10 +59,17 @@ def offline_of(store: Store, versioned: str, feature: int) -> tuple[OfflineSourc
 
 
 def all_offline(store: Store) -> tuple[OfflineSource, ...]:
-    """Return every offline source, the newest registration last."""
+    """Return every offline source that its features find, the newest registration last."""
     found = store.call("get_contexts_by_type", OFFLINE_SOURCE)
     found.sort(key=lambda context: int(text_of(context, "registered")))
-    return tuple(_offline(json.loads(text_of(context, "source"))) for context in found)
+    pairs = ((context.id, _offline(json.loads(text_of(context, "source")))) for context in found)
+    return tuple(source for context, source in pairs if _is_tied(store, context, source))
+
+
+def _is_tied(store: Store, context: int, source: OfflineSource) -> bool:
+    # A writer that died before it tied them has left no source, and the next one makes up for it.
+    tied = {artifact.name for artifact in store.call("get_artifacts_by_context", context)}
+    return tied.issuperset(node_name(versioned) for versioned in source.features)
 
 
 def set_online(store: Store, ledger: Ledger, source: OnlineSource, features: Iterable[RegisteredFeature]) -> None:
