@@ -119,6 +119,21 @@ def test_the_nearest_values_are_offered():
     )
 
 
+@given(some)
+@settings(deadline=None)
+def test_counts_are_what_searches_find(features):
+    """For each value of each facet, and no value is left out."""
+    index = Index(features)
+    for facet in ("entity", "endpoint", "owner", "tag", "data_type", "life_cycle", "scope"):
+        counts = index.counts(facet)
+        assert counts == {value: index.search(Query(**{facet: value})).total for value in counts}
+        assert list(counts) == sorted(counts)
+    assert sum(index.counts("family").values()) == len(features)
+    assert {endpoint.name for endpoint in index.endpoints()} == set(index.counts("endpoint"))
+    with pytest.raises(InvalidValue, match="'colour' is no facet; there are entity"):
+        index.counts("colour")
+
+
 @pytest.mark.parametrize(
     ("asked", "told"),
     [

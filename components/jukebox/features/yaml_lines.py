@@ -18,6 +18,7 @@ Path = tuple["str | int", ...]
 Fault = tuple[Path, str]
 
 _MOST_VALUES = 1_000_000  # or the characters of the text, if there are more
+_DEEPEST = 1_000  # lists and mappings within each other: LibYAML takes the square of their number
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date"}
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -106,8 +107,8 @@ def _composed(text: str) -> yaml.Node | None:
             (open_[-1][1] if open_ else roots).append(node)
             if isinstance(event, yaml.CollectionStartEvent):
                 open_.append((node, []))
-    if len(roots) > 1:
-        raise _Unusual
+        if len(roots) > 1 or len(open_) > _DEEPEST:
+            raise _Unusual
     return roots[0] if roots else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from jukebox.stores.changes import LIFE_CYCLES, SCOPES, require_known
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
+    from jukebox.features import Endpoint
     from jukebox.stores.nouns import RegisteredFeature
 
 _CLOSED = {"life_cycle": LIFE_CYCLES, "scope": SCOPES}
@@ -80,6 +82,20 @@ class Index:
         last = len(found) if query.limit is None else first + query.limit
         page = tuple(self.features[place] for place in found[first:last])
         return Page(page, len(found), str(page[-1].name) if page and last < len(found) else None)
+
+    def counts(self, facet: str) -> dict[str, int]:
+        """Return how many features have each value of a facet, by value.
+
+        Facets are entity, family, endpoint, owner, tag, life_cycle, scope and data_type. Raises InvalidValue.
+        """
+        require_known("facet", facet, _NAMES)
+        at = _NAMES.index(facet)
+        return dict(sorted(Counter(value for facets in self._facets for value in _each(facets[at])).items()))
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the data endpoints of the features, by name; one name in several declarations comes once for each."""
+        declared = {registered.feature.endpoint: None for registered in self.features}
+        return tuple(sorted(declared, key=lambda endpoint: endpoint.name))
 
     def nearest(self, query: Query) -> tuple[str, ...]:
         """Return, for each filter whose value no feature has, a sentence with the nearest values that there are."""
