@@ -24,7 +24,7 @@ _WRITTEN = {
 }
 _OPTIONS = {
     POSTGRESQL: ("passfile", "sslmode", "sslcert", "sslkey", "sslrootcert"),
-    MYSQL: ("socket", "ssl_ca", "ssl_cert", "ssl_key"),
+    MYSQL: ("socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify"),
     GRPC: ("tls", "ca", "cert", "key", "token"),
 }
 
@@ -79,6 +79,14 @@ def parse(uri: str) -> Address:
         if not _PLAIN.fullmatch(part):
             raise InvalidValue(f"{part!r} holds a blank, a quote, a backslash, ; or =; MLMD does not quote it")
     return address
+
+
+def flag(address: Address, option: str, *, default: bool) -> bool:
+    """Return what an option of an address says, 1 or 0; raises InvalidValue for anything else."""
+    said = address.options.get(option, str(int(default))).lower()
+    if said not in ("1", "true", "yes", "0", "false", "no"):
+        raise InvalidValue(f"{option}={said} of {address} is neither 1 nor 0")
+    return said in ("1", "true", "yes")
 
 
 def _options(uri: str, scheme: str, query: str) -> dict[str, str]:

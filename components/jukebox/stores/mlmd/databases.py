@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import StorageError
-from jukebox.stores.mlmd.addresses import POSTGRESQL, Address
+from jukebox.stores.mlmd.addresses import POSTGRESQL, Address, flag
 from jukebox.stores.mlmd.connection import Store
 from jukebox.stores.mlmd.escaping import escape, unescape
 from jukebox.stores.mlmd.library import MetadataStore, pb, status
@@ -91,7 +91,7 @@ def _mysql(address: Address, *, create: bool) -> MetadataStore:
     for option in ("ca", "cert", "key"):
         if f"ssl_{option}" in address.options:
             setattr(mysql.ssl_options, option, address.options[f"ssl_{option}"])
-            mysql.ssl_options.verify_server_cert = True
+            mysql.ssl_options.verify_server_cert = flag(address, "ssl_verify", default=True)
     return MetadataStore(config)
 
 
@@ -134,7 +134,9 @@ def _require_server(address: Address) -> None:
 def _told(address: Address, exc: RuntimeError) -> str:
     said = first_line(exc)
     if "pointer is NULL" in said or "real_connect failed" in said or said.rstrip(": ").endswith("source error"):
-        made = "" if address.scheme == POSTGRESQL else ", and its plug-in must be mysql_native_password"
+        made = " (no release of ml-metadata so far has it)"
+        if address.scheme != POSTGRESQL:
+            made = " (ml-metadata's works with ssl_verify=0 alone), or its plug-in is not mysql_native_password"
         return (
             f"the server is there and refuses the user '{address.user}', its password, the database or TLS{made}; "
             "with GLOG_minloglevel=0 in the environment ml-metadata prints what it was told"

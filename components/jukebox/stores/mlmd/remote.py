@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from jukebox.errors import InvalidValue, StorageError
+from jukebox.stores.mlmd.addresses import flag
 from jukebox.stores.mlmd.connection import Store
 from jukebox.stores.mlmd.library import MetadataStore, pb, status
 from jukebox.stores.mlmd.patience import patience
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from jukebox.stores.mlmd.addresses import Address
 
 TOKEN = "JUKEBOX_METADATA_TOKEN"  # noqa: S105 - the name of a variable
-_YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 
 def open_remote(address: Address) -> Store:
@@ -78,18 +78,11 @@ def _config(address: Address) -> pb.MetadataStoreClientConfig:
     config.channel_arguments.max_receive_message_length = -1  # a whole registry is one answer
     files = {"ca": "custom_ca", "cert": "server_cert", "key": "client_key"}
     given = {name: field for name, field in files.items() if name in address.options}
-    if _tls(address) or given:
+    if flag(address, "tls", default=False) or given:
         config.ssl_config.SetInParent()
     for name, field in given.items():
         setattr(config.ssl_config, field, _text(address.options[name]))
     return config
-
-
-def _tls(address: Address) -> bool:
-    said = address.options.get("tls", "").lower()
-    if said not in _YES + _NO:
-        raise InvalidValue(f"tls={said} of {address} is neither 1 nor 0")
-    return said in _YES
 
 
 def _text(path: str) -> str:
