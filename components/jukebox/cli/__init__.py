@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import holding, metadata, proving, registering, searching
+from jukebox.cli import asking, holding, metadata, proving, recording, registering, searching, tracing
 from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -197,24 +197,7 @@ def get(
     printing.vector(vector, as_json=as_json)
 
 
-@app.command()
-def lineage(
-    *,
-    feature: Annotated[Text, typer.Option(help="A feature's name: what is made of it, down to the models.")] = None,
-    model: Annotated[Text, typer.Option(help="A model's URI: what it is made of, up to the features.")] = None,
-    uri: Annotated[Text, typer.Option(help="Any artifact's URI: both ways.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """Trace a feature to its models, or a model to its features.
-
-    [dim]jukebox lineage --feature /airport/flights-weather/temp[/]
-    """
-    from jukebox.cli import tracing
-
-    tracing.trace(registry, feature=feature, model=model, uri=uri, as_json=as_json)
-
-
+app.command()(tracing.lineage)
 app.command()(searching.features)
 
 
@@ -271,6 +254,13 @@ app.command()(registering.deprecate)
 app.command()(registering.retire)
 app.command()(holding.export)
 app.command("import")(holding.import_)
+app.command()(recording.record_model)
+app.command()(recording.record_deployment)
+app.command()(asking.usage)
+app.command()(asking.deployed)
+app.command()(asking.compare)
+app.command()(asking.rebuild)
+app.command()(asking.export_lineage)
 app.command()(proving.verify)
 app.command()(proving.replay)
 

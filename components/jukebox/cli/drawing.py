@@ -53,7 +53,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def print_json(value: object) -> None:
     """Print a value as JSON: times in ISO 8601, bytes in base64, what is no finite number as text."""
-    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+    typer.echo(as_json(value))
+
+
+def as_json(value: object) -> str:
+    """Return a value as ``print_json`` prints it."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def counted(number: int, noun: str) -> str:

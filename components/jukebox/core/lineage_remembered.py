@@ -6,8 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from jukebox.core.lineage_census import Census
     from jukebox.core.lineage_nodes import Event, LineageSource, Node, NodeId
 
     T = TypeVar("T")
@@ -30,6 +31,14 @@ class Remembered:
     def nodes_at(self, uri: str) -> Sequence[Node]:
         """Return the artifacts at a URI; raises NotRegistered."""
         return self._source.nodes_at(uri)
+
+    def nodes_of(self, types: Iterable[str]) -> Sequence[Node]:
+        """Return the artifacts of some types."""
+        return self._source.nodes_of(types)
+
+    def census(self) -> Census:
+        """Return all of the graph."""
+        return self._source.census()
 
     def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
         """Return the events of artifacts."""

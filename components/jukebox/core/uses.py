@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jukebox.core.lineage import MODELS, downstream
+from jukebox.core.lineage_memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jukebox.core.lineage_nodes import Graph, LineageSource, Node
+    from jukebox.core.lineage_nodes import Graph, LineageSource, Neighbours, Node
 
 DEPLOYMENT = "jukebox.Deployment"  # an artifact with the properties `endpoint` and `active`, made of a model
 ONLINE_TABLE = "jukebox.OnlineTable"
-_JOIN = "jukebox.point_in_time_join"
-_EXAMPLES = frozenset({"Examples", "jukebox.TrainingSet", "system.Dataset"})
+JOIN = "jukebox.point_in_time_join"
+ONLINE_LOAD = "jukebox.online_load"
+EXAMPLES = frozenset({"Examples", "jukebox.TrainingSet", "system.Dataset"})
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,17 @@ def is_active(deployment: Node) -> bool:
     return dict(deployment.properties).get("active", "").lower() == "true"
 
 
+def served_by(source: Neighbours, deployment: Node) -> tuple[Node, ...]:
+    """Return the models that a deployment was made of."""
+    memory = Memory(source, [deployment])
+    runs = memory.producers([deployment.id])[deployment.id]
+    read = memory.inputs(runs)
+    return _once(node for run in runs for node in read[run] if node.type in MODELS)
+
+
 def _joined(run: Node, made: Node) -> bool:
     # TFX's Transform makes Examples too, and these are no training set of ours.
-    return run.kind == "execution" and run.type.startswith(_JOIN) and made.type in _EXAMPLES
+    return run.kind == "execution" and run.type.startswith(JOIN) and made.type in EXAMPLES
 
 
 def _deployed(graph: Graph) -> tuple[Node, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from jukebox.core.lineage_merged import Merged
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.stores.nouns import Chronicle as Chronicle
@@ -33,6 +34,11 @@ DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
 _READ_ONLY = "file://"
 _MLMD = ("mlmd+sqlite", "mlmd+postgresql", "mlmd+mysql", "mlmd+grpc")
 _REGISTRIES = {**dict.fromkeys(_MLMD, "jukebox.stores.mlmd"), "file": "jukebox.stores.snapshot"}
+_LINEAGES = {
+    **_REGISTRIES,
+    "manifests": "jukebox.stores.manifests",
+    "openlineage": "jukebox.stores.openlineage",
+}
 _ONLINE = {"sqlite": "jukebox.stores.sqlite", "bigtable": "jukebox.stores.bigtable"}
 
 
@@ -111,13 +117,22 @@ class Registry(Protocol):
         makes: Iterable[str] = (),
         inputs: Iterable[Recorded] = (),
         outputs: Iterable[Recorded] = (),
+        made: Iterable[Recorded] = (),
         execution: str | None = None,
     ) -> None:
         """Record one run: versioned features that it ``reads`` or ``makes``, its inputs and outputs.
 
-        ``execution`` is the orchestrator's own execution in this very store: then only the features are
-        tied to it, for it records the rest itself. Otherwise an execution of our own is written whole.
+        ``made`` are artifacts that were made elsewhere, and whose making the run records: what is there at their URIs,
+        of whatever type. ``execution`` is the orchestrator's own execution in this very store: then only the features
+        and what was made elsewhere are tied to it, for it records the rest itself. Otherwise an execution of our own
+        is written whole.
         """
+
+    def end_deployment(self, model: str, endpoint: str) -> None:
+        """Make the model at a URI serve at ``endpoint`` no longer; raises NotRegistered where it does not."""
+
+    def resume_deployment(self, model: str, endpoint: str) -> bool:
+        """Make a deployment that is recorded already, and may have ended, active; return whether there is one."""
 
 
 @dataclass(frozen=True)
@@ -208,9 +223,10 @@ def read_only(uri: str, what: str) -> StorageError:
     return StorageError(f"{uri} is a registry in a file and read only; {what} needs the registry that it came from")
 
 
-def open_lineage(uri: str) -> LineageSource:
-    """Return the lineage at ``uri``; raises InvalidValue for a scheme that is not known."""
-    return cast("LineageSource", _module(uri, _REGISTRIES, "lineage source").open_lineage(uri))
+def open_lineage(uri: str, *more: str) -> LineageSource:
+    """Return the lineage at ``uri``, or that of several as one; raises InvalidValue for a scheme that is not known."""
+    sources = [_module(each, _LINEAGES, "lineage source").open_lineage(each) for each in (uri, *more)]
+    return cast("LineageSource", Merged(*sources) if more else sources[0])
 
 
 def open_online(uri: str) -> OnlineStore:

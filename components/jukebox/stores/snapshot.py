@@ -142,9 +142,18 @@ class SnapshotRegistry:
         makes: Iterable[str] = (),
         inputs: Iterable[Recorded] = (),
         outputs: Iterable[Recorded] = (),
+        made: Iterable[Recorded] = (),
         execution: str | None = None,
     ) -> None:
         """Do nothing: the lineage of a run lies in its manifest."""
+
+    def end_deployment(self, model: str, endpoint: str) -> NoReturn:  # noqa: ARG002
+        """Raise StorageError."""
+        raise self._refused("the end of a deployment")
+
+    def resume_deployment(self, model: str, endpoint: str) -> NoReturn:  # noqa: ARG002
+        """Raise StorageError."""
+        raise self._refused("a deployment")
 
     def _chronicle(self, name: str) -> Chronicle:
         canonical = str(FeatureName.parse(name))
@@ -171,6 +180,14 @@ class NoLineage:
         raise _no_lineage(self._uri)
 
     def nodes_at(self, uri: str) -> NoReturn:  # noqa: ARG002
+        """Raise NotRegistered."""
+        raise _no_lineage(self._uri)
+
+    def nodes_of(self, types: Iterable[str]) -> NoReturn:  # noqa: ARG002
+        """Raise NotRegistered."""
+        raise _no_lineage(self._uri)
+
+    def census(self) -> NoReturn:
         """Raise NotRegistered."""
         raise _no_lineage(self._uri)
 

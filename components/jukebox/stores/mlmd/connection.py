@@ -11,6 +11,7 @@ from jukebox.stores.mlmd.statuses import first_line, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     T = TypeVar("T")
 
@@ -24,11 +25,11 @@ class Store:
 
     It waits as long as ``patience()``, and then raises StorageError; at once for a write that broke off.
     ``where`` names the store in errors, without a secret; ``opening`` returns a MetadataStore, at first and again
-    after a connection was lost.
+    after a connection was lost. ``file`` is the SQLite file that holds it, None for a server.
     """
 
-    def __init__(self, where: str, opening: Callable[[], MetadataStore]) -> None:
-        self.where, self.hint, self._opening = where, "", opening
+    def __init__(self, where: str, opening: Callable[[], MetadataStore], file: Path | None = None) -> None:
+        self.where, self.hint, self.file, self._opening = where, "", file, opening
         self._raw: MetadataStore | None = opening()
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:

@@ -40,7 +40,7 @@ def open_file(path: Path, *, create: bool) -> Store:
         _create(path)
     _require_mlmd(path, empty=create)
     try:
-        return Store(str(path), lambda: _patient(path, _READ_WRITE if create else _READ_ONLY))
+        return Store(str(path), lambda: _patient(path, _READ_WRITE if create else _READ_ONLY), path)
     except RuntimeError as exc:
         if not _is_older(exc):
             raise StorageError(f"{path} cannot be opened: {str(exc).splitlines()[0]}") from exc
@@ -76,8 +76,9 @@ def _migrated(path: Path) -> Store:
     """Return a Store that reads a migrated copy, whose folder lives as long as it does."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="jukebox-")
-        _migrate(path, Path(folder.name) / path.name)
-        return Store(str(path), lambda: _patient(Path(folder.name) / path.name, _READ_ONLY))
+        copy = Path(folder.name) / path.name
+        _migrate(path, copy)
+        return Store(str(path), lambda: _patient(Path(folder.name) / copy.name, _READ_ONLY), copy)
     except (OSError, RuntimeError, sqlite3.Error) as exc:
         raise StorageError(f"{path} is of an older schema version, and no copy can be migrated: {exc}") from exc
 

@@ -18,6 +18,7 @@ from jukebox.features.names import split_version
 from jukebox.stores.changes import LIFE_CYCLES, forced_names, once, planned, require_allowed, require_known
 from jukebox.stores.merging import missing
 from jukebox.stores.mlmd import recording, sources
+from jukebox.stores.mlmd.deployments import end, resume
 from jukebox.stores.mlmd.kinds import (
     FEATURE,
     ONLINE_CHANGE,
@@ -194,6 +195,7 @@ class MlmdRegistry:
         makes: Iterable[str] = (),
         inputs: Iterable[Recorded] = (),
         outputs: Iterable[Recorded] = (),
+        made: Iterable[Recorded] = (),
         execution: str | None = None,
     ) -> None:
         """Record one run, as the protocol says; an artifact that the store knows by its URI is not made again."""
@@ -203,9 +205,18 @@ class MlmdRegistry:
         )
         running = recording.running(self._store, execution)
         if running is not None:
-            recording.tie(self._store, running, named)
+            recording.tie(self._store, running, named, tuple(made))
         else:
-            recording.write(self._store, component, named, inputs=tuple(inputs), outputs=tuple(outputs))
+            whole = {"inputs": tuple(inputs), "outputs": tuple(outputs), "made": tuple(made)}
+            recording.write(self._store, component, named, **whole)
+
+    def end_deployment(self, model: str, endpoint: str) -> None:
+        """Make the model at a URI serve at ``endpoint`` no longer; raises NotRegistered where it does not."""
+        end(self._store, model, endpoint)
+
+    def resume_deployment(self, model: str, endpoint: str) -> bool:
+        """Make a deployment that is recorded already, and may have ended, active; return whether there is one."""
+        return resume(self._store, model, endpoint)
 
     def _held(self, name: FeatureName, version: int | None) -> Held:
         return held(versions_of(self._store, name, version)[-1])
