@@ -20,6 +20,8 @@ def there(registry: str) -> str:
     try:
         open_lineage(registry)
     except StorageError as exc:
+        if not registry.startswith("mlmd"):
+            raise
         raise StorageError(f"{exc}; --registry names another, and `jukebox register` makes one") from exc
     return registry
 

@@ -107,7 +107,7 @@ def _steps(graph: Graph) -> Iterable[Step]:
             read[run.key].append(artifact)
     depth: dict[object, int] = {start.key: 0 for start in graph.starts}
     for _ in range(len(makers) + 1):
-        deeper = {
+        deeper: dict[object, int] = {
             key: max((depth.get(each.key, 0) for each in read[run.key]), default=0) + 1
             for key, (run, _) in makers.items()
         }

@@ -44,7 +44,7 @@ def run(
         )
     manifest = Manifest(
         kind="deployment",
-        fingerprint=combined([known.uri, endpoint]),
+        fingerprint=combined([endpoint, str(active)]),
         inputs=(Source(known.uri, ""),),
         details={
             "model": known.uri,

@@ -90,8 +90,8 @@ def next_of(before: RegisteredFeature | None, feature: Feature) -> RegisteredFea
 
 
 def differences(change: Change) -> tuple[Difference, ...]:
-    """Return the fields in which a feature and its endpoint change; none for a new one."""
-    if change.before is None:
+    """Return the fields in which a feature and its endpoint change; none for a new one or an unchanged one."""
+    if change.before is None or change.after.change == "unchanged":
         return ()
     before, after = _flat(change.before.feature), _flat(change.after.feature)
     return tuple(

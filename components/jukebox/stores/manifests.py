@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.core.lineage import FEATURE
-from jukebox.core.lineage_held import Held
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.core.lineage_places import place_of
 from jukebox.errors import CorruptData, InvalidValue, StorageError, reason
+from jukebox.stores.on_disk import OnDisk
 from jukebox.tables import MANIFEST, Manifest, Source
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _MADE = {
 }
 
 
-def open_lineage(uri: str) -> Held:
+def open_lineage(uri: str) -> OnDisk:
     """Return the lineage of all manifests below the folder of ``manifests://FOLDER``.
 
     Raises InvalidValue for a URI without a folder, StorageError where it is not there, and CorruptData for a manifest
@@ -50,7 +50,7 @@ def open_lineage(uri: str) -> Held:
     return lineage_of(uri, (Manifest.read(path.parent) for path in _paths(Path(root))))
 
 
-def lineage_of(where: str, manifests: Iterable[Manifest]) -> Held:
+def lineage_of(where: str, manifests: Iterable[Manifest]) -> OnDisk:
     """Return the lineage that manifests tell."""
     drawn = _Drawing(where)
     every = _settled(manifests)
@@ -64,12 +64,16 @@ def lineage_of(where: str, manifests: Iterable[Manifest]) -> Held:
 def _settled(manifests: Iterable[Manifest]) -> list[Manifest]:
     """Return the manifests with deployments as they are now: of those of a model at an endpoint the last one counts."""
     every = list(manifests)
-    since: dict[str, str] = {}
+    last: dict[tuple[str, str], str] = {}
     for manifest in every:
         if manifest.kind == "deployment":
-            since[manifest.fingerprint] = max(since.get(manifest.fingerprint, ""), manifest.details["since"])
-    over = [m for m in every if m.kind == "deployment" and m.details["since"] < since[m.fingerprint]]
-    return [replace(m, details={**m.details, "active": "false"}) if m in over else m for m in every]
+            last[_served(manifest)] = max(last.get(_served(manifest), ""), manifest.details["since"])
+    over = {m.uri for m in every if m.kind == "deployment" and m.details["since"] < last[_served(m)]}
+    return [replace(m, details={**m.details, "active": "false"}) if m.uri in over else m for m in every]
+
+
+def _served(deployment: Manifest) -> tuple[str, str]:
+    return deployment.details["model"], deployment.details["endpoint"]
 
 
 def _paths(root: Path) -> Iterator[Path]:
@@ -88,7 +92,7 @@ class _Drawing:
     """A graph on its way from manifests; an artifact's id is its place and the fingerprint of what it held."""
 
     def __init__(self, where: str) -> None:
-        self.held = Held(where)
+        self.held = OnDisk(where)
         self._same: dict[str, list[str]] = {}  # ids by fingerprint
         self._kinds: dict[str, str] = {}  # types by place
 

@@ -13,9 +13,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jukebox.core.lineage_held import Held
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.errors import InvalidFile, InvalidValue, StorageError, reason
+from jukebox.stores.on_disk import OnDisk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ _MODEL = "MODEL"
 _SHOWN = 20  # faults of one file
 
 
-def open_lineage(uri: str) -> Held:
+def open_lineage(uri: str) -> OnDisk:
     """Return the lineage of the events in a file, or in all ``*.jsonl``, ``*.ndjson`` and ``*.json`` of a folder.
 
     Raises InvalidValue for a URI without a path, StorageError where nothing is there, and InvalidFile with the line
@@ -39,7 +39,7 @@ def open_lineage(uri: str) -> Held:
     path = Path(uri.removeprefix(SCHEME))
     if str(path) in ("", "."):
         raise InvalidValue(f"'{uri}' names no file; it is written {SCHEME}events.jsonl")
-    held = Held(uri)
+    held = OnDisk(uri)
     for file in _files(path):
         for event in _events(file):
             _take(held, event)
@@ -85,7 +85,7 @@ def _validator() -> jsonschema.protocols.Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-def _take(held: Held, event: dict[str, Any]) -> None:
+def _take(held: OnDisk, event: dict[str, Any]) -> None:
     if "run" not in event:
         return  # events of jobs and data sets alone tell of no run
     run = _run(held, event)
@@ -99,7 +99,7 @@ def _take(held: Held, event: dict[str, Any]) -> None:
             held.tie(Event(node.id, run.id, output))
 
 
-def _run(held: Held, event: dict[str, Any]) -> Node:
+def _run(held: OnDisk, event: dict[str, Any]) -> Node:
     run_id, at = str(event["run"]["runId"]), _milliseconds(event["eventTime"])
     own = event["run"].get("facets", {}).get(RUN, {})
     there = held.executions([run_id])
