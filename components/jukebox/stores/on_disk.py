@@ -19,10 +19,8 @@ class OnDisk(Held):
 
     def nodes_at(self, uri: str) -> Sequence[Node]:
         """Return the artifacts at a URI, or at the absolute path; raises NotRegistered."""
+        absolute = uri if "://" in uri else str(Path(uri).absolute())
         try:
-            return super().nodes_at(uri)
-        except NotRegistered:
-            absolute = str(Path(uri).absolute())
-            if "://" in uri or absolute == uri:
-                raise
             return super().nodes_at(absolute)
+        except NotRegistered:
+            return super().nodes_at(uri)

@@ -103,12 +103,12 @@ def _run(held: OnDisk, event: dict[str, Any]) -> Node:
     run_id, at = str(event["run"]["runId"]), _milliseconds(event["eventTime"])
     own = event["run"].get("facets", {}).get(RUN, {})
     there = held.executions([run_id])
-    state = own.get("state") or _STATES.get(event.get("eventType", ""), "")
+    state = own.get("state", _STATES.get(event.get("eventType", ""), ""))
     told = event.get("eventType") in _OVER or not there
     if there and not told:
         return there[0]
     name = f"{event['job']['namespace']}/{event['job']['name']}"
-    kind, properties = own.get("type") or event["job"]["name"], _texts(own.get("properties"))
+    kind, properties = own.get("type", event["job"]["name"]), _texts(own.get("properties"))
     node = Node("execution", run_id, kind, own.get("name", name), "", state, properties, at)
     held.add(node)
     return node
@@ -123,11 +123,11 @@ def _artifact(dataset: dict[str, Any]) -> Node:
     told = own.get("properties", {} if version is None else {"version": version})
     return Node(
         "artifact",
-        own.get("id") or f"{namespace} {name}",
-        own.get("type") or ("Model" if model else "Dataset"),
+        own.get("id", f"{namespace} {name}"),
+        own.get("type", "Model" if model else "Dataset"),
         own.get("name", name),
         own["uri"] if "uri" in own else uri_of(namespace, name),
-        own.get("state") or "LIVE",
+        own.get("state", "LIVE"),
         _texts(told),
     )
 

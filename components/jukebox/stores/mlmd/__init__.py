@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from jukebox.stores.mlmd.lineage import MlmdLineage
+from typing import TYPE_CHECKING
+
+from jukebox.stores.mlmd.lineage import MlmdLineage, lineage_of
 from jukebox.stores.mlmd.opening import connect
 from jukebox.stores.mlmd.registry import MlmdRegistry
+
+if TYPE_CHECKING:
+    from jukebox.core.lineage_nodes import LineageSource
 
 __all__ = ["MlmdLineage", "MlmdRegistry", "open_lineage", "open_registry"]
 
@@ -17,6 +22,6 @@ def open_registry(uri: str) -> MlmdRegistry:
     return MlmdRegistry(connect(uri, create=True))
 
 
-def open_lineage(uri: str) -> MlmdLineage:
+def open_lineage(uri: str) -> LineageSource:
     """Return the lineage at ``uri``, read only; raises StorageError as ``open_registry``, and where no file is."""
-    return MlmdLineage(connect(uri, create=False))
+    return lineage_of(connect(uri, create=False))

@@ -5,24 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jukebox.core.lineage_merged import Merged
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.core.lineage_places import spellings
 from jukebox.errors import NotRegistered
 from jukebox.features.names import split_version
 from jukebox.stores.mlmd.census import EDGES, OUTPUTS, census_of
-from jukebox.stores.mlmd.library import pb
+from jukebox.stores.mlmd.library import pb, status
 from jukebox.stores.mlmd.versions import versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jukebox.core.lineage_census import Census
-    from jukebox.core.lineage_nodes import NodeId
+    from jukebox.core.lineage_nodes import LineageSource, NodeId
     from jukebox.stores.mlmd.connection import Store
 
 _BATCH = 2000  # ids in one query
 _PUSHED_TO = "pushed_destination"
+_KFP = "system.ContainerExecution"
 _BY_TYPE = "get_artifacts_by_type"
+
+
+def lineage_of(store: Store) -> LineageSource:
+    """Return the lineage of a store; in one that Kubeflow Pipelines writes, artifacts at one place are one.
+
+    There a run leaves an artifact of KFP's at a ``gs://`` URI, and the component in it, which saw a mounted path, one
+    of its own.
+    """
+    own = MlmdLineage(store)
+    try:
+        store.call("get_execution_type", _KFP)
+    except status.NotFoundError:
+        return own
+    return Merged(own)
 
 
 class MlmdLineage:
@@ -42,10 +58,9 @@ class MlmdLineage:
         """
         local = [str(Path(uri).absolute())] if "://" not in uri else []
         spelled = list(dict.fromkeys([*spellings(uri), *local]))
-        for each in spelled:
-            found = self._store.call("get_artifacts_by_uri", each)
-            if found:
-                return [_artifact(artifact) for artifact in sorted(found, key=lambda artifact: artifact.id)]
+        found = [artifact for each in spelled for artifact in self._store.call("get_artifacts_by_uri", each)]
+        if found:
+            return [_artifact(artifact) for artifact in sorted(found, key=lambda artifact: artifact.id)]
         pushed = self._store.call(_BY_TYPE, "PushedModel")
         nodes = [_artifact(a) for a in pushed if a.custom_properties[_PUSHED_TO].string_value in spelled]
         if not nodes:

@@ -29,7 +29,7 @@ from jukebox.stores.mlmd.kinds import (
 )
 from jukebox.stores.mlmd.ledger import Ledger
 from jukebox.stores.mlmd.library import pb
-from jukebox.stores.mlmd.lineage import MlmdLineage
+from jukebox.stores.mlmd.lineage import lineage_of
 from jukebox.stores.mlmd.places import place
 from jukebox.stores.mlmd.versions import (
     Held,
@@ -93,7 +93,7 @@ class MlmdRegistry:
         """
         used = None
         if query.model is not None:
-            nodes = features_of(MlmdLineage(self._store), query.model)
+            nodes = features_of(lineage_of(self._store), query.model)
             used = {dict(node.properties)["name"] for node in nodes}
         return self.index().search(query, online=self._served() if query.online is not None else (), used=used)
 
@@ -138,7 +138,7 @@ class MlmdRegistry:
 
     def deployed_models(self, feature: str) -> Sequence[str]:
         """Return the URIs of the models that are deployed and use a feature; raises UnknownFeature."""
-        return tuple(node.uri for node in uses_of(MlmdLineage(self._store), feature).deployed)
+        return tuple(node.uri for node in uses_of(lineage_of(self._store), feature).deployed)
 
     def holdings(self) -> Holdings:
         """Return all that the registry holds."""
