@@ -57,7 +57,7 @@ def _files(path: Path) -> list[Path]:
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # names may hold other ends of lines
     except (OSError, UnicodeDecodeError) as exc:
         raise StorageError(f"{file} cannot be read: {reason(exc)}") from exc
     faults, events = [], []
