@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.lineage_store import STATES, Size, declared, made, model_uri
 
-from jukebox.stores import Registry, open_registry
+from jukebox.core.lineage import features_of, models_of, upstream
+from jukebox.core.lineage_questions import difference, training_sets_of, usage
+from jukebox.stores import Registry, open_lineage, open_registry
 from jukebox.stores.searching import Query
 
 ROUNDS = 15
@@ -78,12 +80,58 @@ def questions(known: Registry, size: Size, draw: random.Random) -> dict[str, Cal
     }
 
 
+def tracing(uri: str, size: Size) -> Iterator[str]:
+    """Yield how long the questions to the lineage take, each time of another feature or model."""
+    draw, source = random.Random(2), open_lineage(uri)
+    names = [str(feature.name) for feature in declared(size, 7)]
+
+    def model() -> str:
+        return model_uri(draw.randrange(size.models))
+
+    yield measured("features of a model", lambda: features_of(source, model()), bar=20)
+    yield measured("models of a feature", lambda: models_of(source, draw.choice(names)), bar=150)
+    yield measured("everything upstream of a model", lambda: upstream(source, *source.nodes_at(model())), bar=None)
+    yield measured("training sets of a feature", lambda: training_sets_of(source, draw.choice(names)), bar=None)
+    yield measured("the difference of two models", lambda: difference(source, model(), model()), bar=None)
+    yield measured("how much each feature is used", lambda: usage(source), bar=3_000, rounds=3)
+
+
+def peers(uri: str, size: Size) -> Iterator[str]:
+    """Yield how long ml-metadata's own lineage subgraph takes, where it has one: it went with release 1.17.
+
+    It is asked for the same runs and artifacts: up from a model to its features, and down from a feature to its models.
+    """
+    from jukebox.stores.mlmd.library import MetadataStore, pb
+    from jukebox.stores.mlmd.opening import connect
+
+    if not hasattr(MetadataStore, "get_lineage_subgraph"):
+        yield json.dumps({"question": "get_lineage_subgraph", "skipped": "this ml-metadata has none"})
+        return
+    store, draw = connect(uri, create=False), random.Random(2)
+    names = [f"{feature.name}@1" for feature in declared(size, 7)]
+
+    def subgraph(condition: str, direction: int, hops: int) -> object:
+        options = pb.LineageSubgraphQueryOptions(max_num_hops=hops, direction=direction)
+        options.starting_artifacts.filter_query = condition
+        return store.call("get_lineage_subgraph", options)
+
+    def up() -> object:
+        return subgraph(f"uri = '{model_uri(draw.randrange(size.models))}'", pb.LineageSubgraphQueryOptions.UPSTREAM, 4)
+
+    def down() -> object:
+        condition = f"name = '{draw.choice(names)}'"
+        return subgraph(condition, pb.LineageSubgraphQueryOptions.DOWNSTREAM, 4)
+
+    yield measured("get_lineage_subgraph, up from a model", up, bar=None, rounds=5)
+    yield measured("get_lineage_subgraph, down from a feature", down, bar=None, rounds=5)
+
+
 def main() -> None:
     """Measure everything, one line after the other."""
     size = Size(models=int(sys.argv[1])) if len(sys.argv) > 1 else Size()
     STORES.mkdir(exist_ok=True)
     uri = f"mlmd+sqlite://{made(STORES, size)}"
-    for lines in (registering(size), searching(uri, size)):
+    for lines in (tracing(uri, size), peers(uri, size), registering(size), searching(uri, size)):
         for line in lines:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
