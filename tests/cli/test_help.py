@@ -26,6 +26,7 @@ def commands_of(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 COMMANDS = dict(commands_of(get_command(app)))
 WORKFLOW = ["load-offline", "prepare-training-set", "statistics", "load-online", "get", "lineage"]
+LINEAGE = ["record-model", "record-deployment", "usage", "deployed", "compare", "rebuild", "export-lineage"]
 REGISTRY = ["deprecate", "retire", "export", "import"]
 
 
@@ -34,7 +35,7 @@ def test_the_commands_come_in_the_order_of_the_work() -> None:
     assert list(COMMANDS) == [
         *["plan", "register", "apply"],
         *[*WORKFLOW, "features", "show", "compile", "doctor"],
-        *[*REGISTRY, "verify", "replay", "metadata serve", "metadata upgrade"],
+        *[*REGISTRY, *LINEAGE, "verify", "replay", "metadata serve", "metadata upgrade"],
     ]
 
 
