@@ -66,12 +66,13 @@ def _graphs(
     source: LineageSource, feature: str | None, uri: str | None, to: str | None, *, both: bool
 ) -> dict[str, Graph]:
     from jukebox.core.lineage import downstream, upstream
-    from jukebox.core.lineage_questions import between
 
     if feature is not None:
         return {"down": downstream(source, *source.feature_nodes(feature))}
     starts = source.nodes_at(str(uri))
     if to is not None:
+        from jukebox.core.lineage_questions import between
+
         return {"between": between(source, str(uri), to)}
     return {"up": upstream(source, *starts)} | ({"down": downstream(source, *starts)} if both else {})
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from jukebox.core.lineage_merged import Merged
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.stores.nouns import Chronicle as Chronicle
@@ -226,7 +225,11 @@ def read_only(uri: str, what: str) -> StorageError:
 def open_lineage(uri: str, *more: str) -> LineageSource:
     """Return the lineage at ``uri``, or that of several as one; raises InvalidValue for a scheme that is not known."""
     sources = [_module(each, _LINEAGES, "lineage source").open_lineage(each) for each in (uri, *more)]
-    return cast("LineageSource", Merged(*sources) if more else sources[0])
+    if not more:
+        return cast("LineageSource", sources[0])
+    from jukebox.core.lineage_merged import Merged  # with NumPy, which the command line starts without
+
+    return Merged(*sources)
 
 
 def open_online(uri: str) -> OnlineStore:

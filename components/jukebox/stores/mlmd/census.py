@@ -11,6 +11,7 @@ import numpy as np
 from jukebox.core.lineage_census import Census, taken, taken_sorted
 from jukebox.errors import StorageError
 from jukebox.stores.mlmd.library import pb
+from jukebox.stores.mlmd.lineage import EDGES, OUTPUTS
 from jukebox.stores.mlmd.patience import patience
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from jukebox.core.lineage_nodes import NodeId
     from jukebox.stores.mlmd.connection import Store
 
-# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
-OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
-EDGES = OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
 _BATCH = 2000  # executions in one query
 _PAGE = 1_000_000  # events in one text
 # These tables and columns have been the same in all schema versions from 6 to 10.

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jukebox.core.lineage_merged import Merged
 from jukebox.core.lineage_nodes import Event, Node
 from jukebox.core.lineage_places import spellings
 from jukebox.errors import NotRegistered
 from jukebox.features.names import split_version
-from jukebox.stores.mlmd.census import EDGES, OUTPUTS, census_of
 from jukebox.stores.mlmd.library import pb, status
 from jukebox.stores.mlmd.versions import versions_of
 
@@ -23,6 +21,9 @@ if TYPE_CHECKING:
 
 _BATCH = 2000  # ids in one query
 _PUSHED_TO = "pushed_destination"
+# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
+OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
+EDGES = OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
 _KFP = "system.ContainerExecution"
 _BY_TYPE = "get_artifacts_by_type"
 
@@ -38,6 +39,8 @@ def lineage_of(store: Store) -> LineageSource:
         store.call("get_execution_type", _KFP)
     except status.NotFoundError:
         return own
+    from jukebox.core.lineage_merged import Merged
+
     return Merged(own)
 
 
@@ -74,6 +77,8 @@ class MlmdLineage:
 
     def census(self) -> Census:
         """Return all of the graph; a SQLite file is read by itself, five times as fast as through MLMD."""
+        from jukebox.stores.mlmd.census import census_of  # with NumPy, which the other questions do without
+
         return census_of(self._store)
 
     def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
