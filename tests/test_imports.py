@@ -41,6 +41,8 @@ def test_importing_jukebox_brings_nothing_heavy_not_even_arrow():
         "feature_statistics",
         "online_load",
         "verify_training_set",
+        "record_model",
+        "record_deployment",
     ],
 )
 def test_importing_a_component_brings_no_orchestrator_and_no_tensorflow(component):

@@ -206,4 +206,4 @@ def _renamed_whole(path: Path) -> Iterator[Path]:
 def write_text(path: str | Place, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

@@ -27,6 +27,8 @@ COMPONENTS = {
     "feature_statistics": "FeatureStatistics",
     "online_load": "OnlineLoad",
     "verify_training_set": "VerifyTrainingSet",
+    "record_model": "RecordModel",
+    "record_deployment": "RecordDeployment",
 }
 # What an orchestrator decides and a pipeline's author does not: where outputs go, which execution it is, who watches.
 ORCHESTRATORS = {"out", "schema_out", "anomalies_out", "execution", "progress"}
@@ -37,7 +39,7 @@ TFX_BY_ITSELF = {"beam_pipeline_args"}
 BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.For, ast.While, ast.Try, ast.With, ast.Assert)
 FOUND_BY = {"feature_set": "features", "feature_table": "endpoint", "online_table": "tables"}
 # When it was, and where: the two runs are apart in both.
-TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data", "partitions"}
+TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data", "partitions", "model", "since"}
 
 
 def tfx_face(component: str) -> ModuleType:
@@ -125,15 +127,8 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
     on_tfx, on_kfp = artifacts(both["tfx"]), artifacts(both["kfp"])
     assert set(on_tfx) == set(on_kfp)
     kinds = {manifest.kind for manifest in on_tfx.values()}
-    made = {
-        "data_set",
-        "feature_set",
-        "feature_table",
-        "training_set",
-        "feature_statistics",
-        "online_table",
-        "verification",
-    }
+    made = {"data_set", "feature_set", "feature_table", "training_set", "feature_statistics", "online_table"}
+    made |= {"verification", "model_record", "deployment"}
     assert kinds == {"partition", *made}
     for what, one in on_tfx.items():
         other = on_kfp[what]

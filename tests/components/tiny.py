@@ -45,6 +45,11 @@ class Wired:
         return self.place.root / "artifacts"
 
     @property
+    def model(self) -> Path:
+        """A model of some trainer."""
+        return self.place.root / "model"
+
+    @property
     def store(self) -> str:
         """The URI of the online store."""
         return f"sqlite://{self.place.root}/online.db"
@@ -62,7 +67,10 @@ def wired(place: Place) -> Wired:
         "n": pa.array(range(len(times))),
     }
     write(place.root / "labels" / "part-0.parquet", pa.table(columns))
-    return Wired(place)
+    here = Wired(place)
+    here.model.mkdir()
+    (here.model / "weights").write_text("0.5")
+    return here
 
 
 def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
@@ -74,6 +82,7 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
+    from tfx.types.standard_artifacts import Model
 
     from jukebox.tfx import (
         Convert,
@@ -82,6 +91,8 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         OfflineLoad,
         OnlineLoad,
         PointInTimeJoin,
+        RecordDeployment,
+        RecordModel,
         RegisterFeatures,
         VerifyTrainingSet,
     )
@@ -109,7 +120,13 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         for name, table in tables.items()
     ]
     made = join.outputs["training_set"]
+    trained = Importer(source_uri=str(here.model), artifact_type=Model).with_id("Model")
+    model = {"model": trained.outputs["result"], "registry": place.registry}
+    record = RecordModel(training_set=made, features=[TEMP], facts={"framework": "none"}, **model)
+    deploy = RecordDeployment(endpoint="tiny", **model)
+    deploy.add_upstream_node(record)
     described = [weather, convert, FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
+    described += [trained, record, deploy]
     pipeline = Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(here.root),
@@ -130,7 +147,7 @@ def states(place: Place) -> dict[str, str]:
     for node in store.get_contexts_by_type("node"):
         newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
         found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
-    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Weather")}
+    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Weather", "Model")}
 
 
 def run_on_kfp(here: Wired) -> None:
@@ -143,6 +160,8 @@ def run_on_kfp(here: Wired) -> None:
         offline_load,
         online_load,
         point_in_time_join,
+        record_deployment,
+        record_model,
         register_features,
         verify_training_set,
     )
@@ -165,6 +184,11 @@ def run_on_kfp(here: Wired) -> None:
             online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)
         verify_training_set(training_set=join.outputs["training_set"], rows=4, seed=1, registry=place.registry)
+        trained = dsl.importer(artifact_uri=str(here.model), artifact_class=dsl.Model).output
+        model = {"model": trained, "registry": place.registry}
+        told = {"features": [TEMP], "facts": {"framework": "none"}}
+        record = record_model(training_set=join.outputs["training_set"], **told, **model)
+        record_deployment(endpoint="tiny", **model).after(record)
 
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(here.root))
     pipeline()

@@ -6,8 +6,19 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import converting, loading, proving
-from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
+from jukebox.cli import (
+    asking,
+    converting,
+    holding,
+    loading,
+    metadata,
+    proving,
+    recording,
+    registering,
+    searching,
+    tracing,
+)
+from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Out, Registry, Store, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
 
@@ -20,21 +31,10 @@ app = typer.Typer(
     help="Machine-learning features: register them once, load them, join them point-in-time, serve them by name.",
 )
 
-DEFAULT_STORE = "sqlite://jukebox-online.db"
 
-
-@app.command()
-def register(
-    *, features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
-) -> None:
-    """Register the features of a features.yaml; what is registered already stays as it is.
-
-    [dim]jukebox register pipelines/flights/features.yaml[/]
-    """
-    from jukebox import register_features
-    from jukebox.cli import printing
-
-    printing.feature_set(register_features.run(features=features, registry=registry))
+app.command()(registering.plan)
+app.command()(registering.register)
+app.command()(registering.apply)
 
 
 app.command()(loading.load_offline)
@@ -183,39 +183,8 @@ def get(
     printing.vector(vector, as_json=as_json)
 
 
-@app.command()
-def lineage(
-    *,
-    feature: Annotated[Text, typer.Option(help="A feature's name: what is made of it, down to the models.")] = None,
-    model: Annotated[Text, typer.Option(help="A model's URI: what it is made of, up to the features.")] = None,
-    uri: Annotated[Text, typer.Option(help="Any artifact's URI: both ways.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """Trace a feature to its models, or a model to its features.
-
-    [dim]jukebox lineage --feature /airport/flights-weather/temp[/]
-    """
-    from jukebox.cli import tracing
-
-    tracing.trace(registry, feature=feature, model=model, uri=uri, as_json=as_json)
-
-
-@app.command()
-def features(
-    *,
-    text: Annotated[Text, typer.Argument(help="Only features whose name or description holds this text.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """List the registered features.
-
-    [dim]jukebox features weather[/]
-    """
-    from jukebox.cli import options, printing
-    from jukebox.stores import open_registry
-
-    printing.features(open_registry(options.there(registry)), text or "", as_json=as_json)
+app.command()(tracing.lineage)
+app.command()(searching.features)
 
 
 @app.command()
@@ -267,6 +236,20 @@ def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) ->
     from jukebox.cli import examining
 
     examining.show(examining.examine(registry), as_json=as_json)
+
+
+app.add_typer(metadata.app, name="metadata")
+app.command()(registering.deprecate)
+app.command()(registering.retire)
+app.command()(holding.export)
+app.command("import")(holding.import_)
+app.command()(recording.record_model)
+app.command()(recording.record_deployment)
+app.command()(asking.usage)
+app.command()(asking.deployed)
+app.command()(asking.compare)
+app.command()(asking.rebuild)
+app.command()(asking.export_lineage)
 
 
 def main() -> None:

@@ -53,7 +53,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def print_json(value: object) -> None:
     """Print a value as JSON: times in ISO 8601, bytes in base64, what is no finite number as text."""
-    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+    typer.echo(as_json(value))
+
+
+def as_json(value: object) -> str:
+    """Return a value as ``print_json`` prints it."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def counted(number: int, noun: str) -> str:
@@ -163,7 +168,7 @@ class _Column:
     @classmethod
     def of(cls, name: str, values: Sequence[object]) -> _Column:
         numbers = bool(values) and all(_is_number(value) for value in values)
-        return cls((_text(name),), tuple(_text(value) for value in values), numbers)
+        return cls((as_text(name),), tuple(as_text(value) for value in values), numbers)
 
     @property
     def name(self) -> str:
@@ -214,7 +219,8 @@ def _cropped(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as a cell of a table shows it."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

@@ -17,6 +17,7 @@ from jukebox.cli.printing import near_store
 from jukebox.core import kernel
 from jukebox.errors import JukeboxError
 from jukebox.formats import avro, codec
+from jukebox.stores.uris import redacted
 from jukebox.tables import code_fingerprint
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def examine(registry: str) -> Examined:
         python=platform.python_version(),
         platform=platform.platform(),
         jukebox=code_fingerprint(),
-        registry=registry,
+        registry=redacted(registry),
         registry_fault=_fault(registry),
         packages=packages,
         extras={extra: tuple(sorted(n for n in names if packages[n] is None)) for extra, names in extras.items()},

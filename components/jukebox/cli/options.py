@@ -12,7 +12,7 @@ from jukebox.stores import open_lineage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jukebox.stores import Registry
+    from jukebox.stores import LineageSource, Registry
 
 
 def there(registry: str) -> str:
@@ -20,8 +20,15 @@ def there(registry: str) -> str:
     try:
         open_lineage(registry)
     except StorageError as exc:
+        if not registry.startswith("mlmd"):
+            raise
         raise StorageError(f"{exc}; --registry names another, and `jukebox register` makes one") from exc
     return registry
+
+
+def lineage_of(registry: str, sources: Sequence[str] = ()) -> LineageSource:
+    """Return the lineage of a registry that is there, with other sources beside it; raises as ``there``."""
+    return open_lineage(there(registry), *sources)
 
 
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:

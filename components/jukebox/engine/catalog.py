@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jukebox.errors import InvalidValue, NoPartition, NotRegistered, UnknownFeature
 from jukebox.features import FeatureName
+from jukebox.features.names import split_version
 from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import Manifest, partition_folder
@@ -125,11 +126,8 @@ def registered(registry: Registry, names: Sequence[str], feature_set: str | None
     pinned = _pinned(feature_set)
     result = []
     for text in names:
-        name, at, version = text.partition("@")
-        canonical = str(FeatureName.parse(name))
-        if at and not (version.isascii() and version.isdigit()):
-            raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-        result.append(registry.feature(canonical, int(version) if at else pinned.get(canonical)))
+        name, version = split_version(text)
+        result.append(registry.feature(str(name), pinned.get(str(name)) if version is None else version))
     return result
 
 

@@ -21,7 +21,7 @@ def dates_between(*, on: str | None, start: str | None, end: str | None) -> tupl
             raise InvalidValue(f"the range of dates runs backwards, from {first} to {last}")
         return tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
     given = [name for name, text in (("date", on), ("from", start), ("to", end)) if text is not None]
-    raise InvalidValue(f"a load takes either a date or a range from … to …, not {' and '.join(given) or 'neither'}")
+    raise InvalidValue(f"give either a date or a range from … to …, not {' and '.join(given) or 'neither'}")
 
 
 def end_of(day: date, zone: str, after: timedelta = timedelta(0), hour: int | None = None) -> datetime:

@@ -56,7 +56,7 @@ def run(
     """
     out, source = place(out), place(source)
     days = dates_between(on=date, start=start, end=end)
-    store = open_registry(registry)
+    store = open_registry(registry, writes="offline_load")
     chosen = features_of_endpoint(store, endpoint, features, feature_set)
     delivery = Delivery(chosen[0].feature.endpoint, chosen, source, keys, canonical(storage_format, "format"))
     delivery.require(days)

@@ -40,7 +40,7 @@ def run(
     Raises InvalidValue when neither features nor a table is named, UnknownFeature, NoPartition, CorruptData,
     MissingColumn for a filter without the key columns, and StorageError.
     """
-    known = open_registry(registry)
+    known = open_registry(registry, writes="online_load")
     names = _names(features, feature_table)
     groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])
     if table is not None and len(groups) > 1:

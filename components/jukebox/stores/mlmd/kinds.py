@@ -6,8 +6,6 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidValue
-from jukebox.features import FeatureName
 from jukebox.stores.mlmd.library import pb, status
 
 if TYPE_CHECKING:
@@ -23,23 +21,24 @@ ENTITY = "jukebox.Entity"
 ENDPOINT = "jukebox.DataEndpoint"
 OFFLINE_SOURCE = "jukebox.OfflineSource"
 ONLINE_SOURCE = "jukebox.OnlineSource"
+ONLINE_CHANGE = "jukebox.OnlineChange"
 
-_LONGEST = 255  # what MLMD's tables hold of a name on a server
+_LONGEST = 255  # what MLMD's tables hold of a name on a server; MySQL counts bytes
 
 
 def artifact_type(store: Store, name: str) -> int:
     """Return the id of an artifact type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_artifact_type", pb.ArtifactType(name=name), can_omit_fields=True))
+    return _type(store, "artifact", pb.ArtifactType, name)
 
 
 def execution_type(store: Store, name: str) -> int:
     """Return the id of an execution type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_execution_type", pb.ExecutionType(name=name), can_omit_fields=True))
+    return _type(store, "execution", pb.ExecutionType, name)
 
 
 def context_type(store: Store, name: str) -> int:
     """Return the id of a context type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_context_type", pb.ContextType(name=name), can_omit_fields=True))
+    return _type(store, "context", pb.ContextType, name)
 
 
 def node_name(text: str) -> str:
@@ -50,18 +49,11 @@ def node_name(text: str) -> str:
     >>> len(node_name("x" * 1000))
     255
     """
-    if len(text) <= _LONGEST:
+    data = text.encode()
+    if len(data) <= _LONGEST:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{text[: _LONGEST - 1 - len(digest)]}-{digest}"
-
-
-def split_version(text: str) -> tuple[FeatureName, int | None]:
-    """Return the name and the version that ``text`` spells, ``/airport/weather/temp@2``; None where it has none."""
-    name, at, version = text.partition("@")
-    if at and not (version.isascii() and version.isdigit()):
-        raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-    return FeatureName.parse(name), int(version) if at else None
+    digest = hashlib.sha256(data).hexdigest()
+    return f"{data[: _LONGEST - 1 - len(digest)].decode(errors='ignore')}-{digest}"
 
 
 def set_texts(node: Any, texts: Mapping[str, str]) -> None:
@@ -86,3 +78,17 @@ def contexts_of(store: Store, artifact: int) -> Sequence[pb.Context]:
         return store.call("get_contexts_by_artifact", artifact)  # type: ignore[no-any-return]
     except status.NotFoundError:
         return ()
+
+
+def _type(store: Store, node: str, kind: Any, name: str) -> int:
+    # MLMD's tables let two writers at a database make a type of one name, but not of one external id.
+    identity = node_name(f"jukebox:{node}:{name}")
+
+    def attempt() -> int:
+        try:
+            found = store.call(f"get_{node}_type", name).id
+        except status.NotFoundError:
+            found = store.call(f"put_{node}_type", kind(name=name, external_id=identity))
+        return int(found)
+
+    return store.unmet(attempt)
