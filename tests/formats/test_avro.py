@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from datetime import date, datetime, timezone
@@ -186,7 +187,7 @@ def test_rows_come_back_and_fastavro_sees_the_same(tmp_path: Path, rows: list[di
         assert list(fastavro.reader(stream)) == rows
 
 
-@compiled
+@coded
 @pytest.mark.parametrize(
     ("kind", "body", "why"),
     [
@@ -207,7 +208,7 @@ def test_rows_come_back_and_fastavro_sees_the_same(tmp_path: Path, rows: list[di
         ({"type": "array", "items": "long"}, b"\x02\x02", "cut off"),
     ],
 )
-def test_rows_that_are_not_whole_are_corrupt(tmp_path: Path, kind: Any, body: bytes, why: str) -> None:
+def test_rows_that_are_not_whole_are_corrupt(tmp_path: Path, by: Any, kind: Any, body: bytes, why: str) -> None:  # noqa: ARG001
     """The error says why, with the byte; a length is not believed before its bytes are there."""
     with pytest.raises(CorruptData, match=f"t.avro is not whole Avro: .*{why}.*byte"):
         everything(raw(tmp_path, record(c=kind), body))
@@ -321,6 +322,14 @@ def test_a_note_of_another_schema_is_ignored(tmp_path: Path) -> None:
     saved(tmp_path, schema, [{"a": 1, "b": "x"}], metadata={"jukebox.arrow_schema": "nonsense"})
     with pytest.raises(CorruptData):
         avro.schema(tmp_path / "t.avro")
+
+
+def test_a_note_that_nobody_has_written_is_corrupt(tmp_path: Path) -> None:
+    """A changed note may tell of types that Avro has not; the error is about the file, which it names."""
+    noted = base64.b64encode(pa.schema([("a", pa.duration("s"))]).serialize().to_pybytes()).decode()
+    path = saved(tmp_path, record(a="long"), [{"a": 1}], metadata={"jukebox.arrow_schema": noted})
+    with pytest.raises(CorruptData, match=r"t\.avro is not whole Avro: its note 'jukebox\.arrow_schema'.*duration"):
+        avro.schema(path)
 
 
 def test_a_file_without_rows_has_columns(tmp_path: Path) -> None:

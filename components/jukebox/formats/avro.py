@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox.core.kernel import choose
-from jukebox.errors import InvalidValue, MissingDependency
+from jukebox.errors import InvalidValue, JukeboxError, MissingDependency
 from jukebox.formats import DEFAULTS, Options
 from jukebox.formats.avro_columns import array_of, columns_of, retargeted
 from jukebox.formats.avro_container import (
@@ -139,7 +139,7 @@ def _opened(path: Place) -> File:
         place = stream.tell()
         root = Parser(path).root(header.notes[SCHEMA])
         if NOTE in header.notes:
-            root = _restored(root, header)
+            root = _restored(root, header, path)
     return File(path, header, root, place)
 
 
@@ -148,11 +148,14 @@ def _noted(schema: pa.Schema) -> bytes:
     return base64.b64encode(schema.remove_metadata().serialize().to_pybytes())
 
 
-def _restored(root: Node, header: Header) -> Node:
+def _restored(root: Node, header: Header, where: object) -> Node:
     """Return the nodes with the types of the note, for the columns that are as they would have been written."""
     noted = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(header.notes[NOTE])))
     there = {field["name"]: field for field in json.loads(header.notes[SCHEMA])["fields"]}
-    written = {field["name"]: field for field in avro_of(noted)["fields"]}
+    try:
+        written = {field["name"]: field for field in avro_of(noted)["fields"]}
+    except JukeboxError as exc:
+        raise corrupt(where, f"its note '{NOTE}' tells what nobody has written: {exc}", 0) from exc
     fields = [
         noted.field(field.name) if field.name in written and written[field.name] == there[field.name] else field
         for field in root.arrow

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox.errors import MissingDependency
+from jukebox.formats.avro_checking import Check
 from jukebox.formats.avro_columns import PHYSICAL, array_of, columns_of
 from jukebox.formats.avro_schema import OPS, Column, Node, field_of
 
@@ -26,13 +27,12 @@ def decode(program: bytes, blocks: list[tuple[int, bytes]]) -> list[Column]:
     avro = _avro(root, "r")
     rows: list[Any] = []
     for place, (count, data) in enumerate(blocks):
-        stream = io.BytesIO(data)
+        check, stream = Check(data), io.BytesIO(data)
         try:
-            rows.extend(read(stream, avro) for _ in range(count))
-        except (ValueError, IndexError, EOFError, StopIteration, OverflowError, struct.error) as exc:
-            raise ValueError(f"{exc!r}, at byte {stream.tell()} of block {place}") from exc
-        if stream.tell() != len(data):
-            raise ValueError(f"its rows end before its bytes do, at byte {stream.tell()} of block {place}")
+            check.rows(root, count)
+        except ValueError as exc:
+            raise ValueError(f"{exc}, at byte {check.at} of block {place}") from exc
+        rows.extend(read(stream, avro) for _ in range(count))
     return list(columns_of(pa.array(rows, root.arrow), root, "a column"))
 
 
