@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from jukebox.core.lineage import downstream
-from jukebox.core.lineage_remembered import Remembered
-from jukebox.core.uses import DEPLOYMENT, ONLINE_TABLE, uses, uses_of
+from jukebox.core.uses import DEPLOYMENT, ONLINE_TABLE, uses_of
 from tests.core.lineage_graphs import Drawn
 
 F, G = "/entity/e/component/c/name/f@1", "/entity/e/component/c/name/g@1"
@@ -66,24 +64,3 @@ def test_a_model_at_two_endpoints_is_told_once(drawn):
     deploy(drawn, "model1", "b", "true")
     deploy(drawn, "model1", "c", "false")
     assert names(uses_of(drawn, F).deployed) == ["model1"]
-
-
-def test_a_remembered_lineage_answers_the_same_and_asks_once(drawn):
-    """Walks from several features through one neighbourhood cost one."""
-    deploy(drawn, "model1", "live", "true")
-    wanted = {name: uses_of(drawn, name) for name in (F, G)}
-    drawn.questions = 0
-    remembered = Remembered(drawn)
-    assert {name: uses_of(remembered, name) for name in (F, G)} == wanted
-    asked = drawn.questions
-    assert {name: uses(downstream(remembered, *drawn.feature_nodes(name))) for name in (F, G)} == wanted
-    assert drawn.questions == asked
-
-
-def test_a_remembered_lineage_leaves_out_what_is_not_there(drawn):
-    """And does not ask for it again."""
-    remembered = Remembered(drawn)
-    assert remembered.artifacts(["nothing", "set", "set"]) == [drawn.node("set")]
-    asked = drawn.questions
-    assert remembered.artifacts(["nothing"]) == []
-    assert drawn.questions == asked

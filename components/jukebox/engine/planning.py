@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jukebox.core.lineage_remembered import Remembered
-from jukebox.core.uses import Uses, uses_of
+from jukebox.core.uses import Uses
+from jukebox.core.uses_together import uses_of_each
 from jukebox.errors import NotRegistered
 from jukebox.stores import is_there, open_lineage, open_registry
 from jukebox.stores.changes import Change, Difference, differences, forced_names, refusals
@@ -14,7 +14,7 @@ from jukebox.stores.nouns import Holdings, RegisteredFeature
 from jukebox.stores.snapshot import SnapshotRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jukebox.features import Feature
     from jukebox.stores import Registry
@@ -54,14 +54,14 @@ def plan(features: Sequence[Feature], registry: str, *, force: Iterable[str] = (
     )
 
 
-def _uses(registry: str, changed: Sequence[RegisteredFeature]) -> dict[str, Uses | None]:
-    if not changed:
+def _uses(registry: str, changed: Sequence[RegisteredFeature]) -> Mapping[str, Uses | None]:
+    names = [str(each.name) for each in changed]
+    if not names:
         return {}
-    source = Remembered(open_lineage(registry))
     try:
-        return {str(each.name): uses_of(source, str(each.name)) for each in changed}
+        return uses_of_each(open_lineage(registry), names)
     except NotRegistered:
-        return dict.fromkeys(str(each.name) for each in changed)
+        return dict.fromkeys(names)
 
 
 def _deployed(uses: Uses | None) -> list[str]:
