@@ -15,8 +15,9 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 demo: environment
 	@$(BIN)/python -m jukebox.examples.flights.demo
 
+# A file's tests stay on one of the two processes, for they share what takes long to make.
 test: environment
-	@$(BIN)/python -m pytest -q -m "not heavy" tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not heavy" tests
 
 # The laws of the join with 1,000 examples under each of its two kernels.
 test-heavy: environment

@@ -36,8 +36,7 @@ def test_the_commands_come_in_the_order_of_the_work() -> None:
     assert list(COMMANDS) == [
         *["plan", "register", "apply"],
         *[*TRAINING, *SERVING, "features", "show", "convert", "compile", "doctor"],
-        *["metadata serve", "metadata upgrade"],
-        *[*REGISTRY, *LINEAGE],
+        *[*REGISTRY, *LINEAGE, "metadata serve", "metadata upgrade"],
     ]
 
 
