@@ -136,3 +136,24 @@ def test_a_forced_name_that_is_not_given_is_a_slip():
     assert forced_names(["airport/weather/temp"], [feature()]) == {TEMP}
     with pytest.raises(UnknownFeature, match="is forced and not among"):
         forced_names(["airport/weather/tmp"], [feature()])
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"description": "a\0b"}, "description"),
+        ({"tags": ("warm", "co\0ld")}, "tags"),
+        ({"owner": "\0"}, "owner"),
+        ({"endpoint": replace(ENDPOINT, owner="a\0")}, "endpoint.owner"),
+    ],
+)
+def test_a_nul_in_a_text_is_refused_by_the_field_s_name(changed, where):
+    """ML Metadata would keep what stands before it, and say nothing."""
+    with pytest.raises(InvalidValue, match=f"temp' has a NUL character in its {where},"):
+        once([feature(**changed)])
+
+
+def test_a_text_that_only_speaks_of_nul_is_kept():
+    """A backslash and the letters after it are no NUL."""
+    wanted = feature(description="\\u0000 and \\0 end texts in C")
+    assert once([wanted]) == [wanted]

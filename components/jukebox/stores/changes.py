@@ -16,13 +16,14 @@ from jukebox.features import FeatureName
 from jukebox.stores.nouns import RegisteredFeature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from jukebox.features import Feature
 
     Deployed: TypeAlias = Callable[[str], Sequence[str]]  # from a feature's name to the deployed models that use it
 
 UNSAID = "undefined"
+_NUL = "\\u0000"  # as JSON writes it
 LEAVING = frozenset({"deprecated", "retired"})
 _NEXT = {
     UNSAID: ("experimental", "production", "deprecated", "retired"),
@@ -50,7 +51,10 @@ class Difference(NamedTuple):
 
 
 def once(features: Iterable[Feature]) -> list[Feature]:
-    """Return the features; raises NameClash for a name given twice, InvalidValue for an unknown life cycle or scope."""
+    """Return the features, whose names differ.
+
+    Raises NameClash for a name given twice, InvalidValue for an unknown life cycle or scope, and for a NUL in a text.
+    """
     wanted = list(features)
     counts = Counter(str(feature.name) for feature in wanted)
     twice = sorted(name for name, count in counts.items() if count > 1)
@@ -59,6 +63,7 @@ def once(features: Iterable[Feature]) -> list[Feature]:
     for feature in wanted:
         require_known("life cycle", feature.life_cycle, LIFE_CYCLES)
         require_known("scope", feature.scope, SCOPES)
+        _require_storable(feature)
     return wanted
 
 
@@ -66,6 +71,27 @@ def require_known(what: str, value: str, known: Sequence[str]) -> None:
     """Raise InvalidValue unless ``value`` is one of the ``known``."""
     if value not in known:
         raise InvalidValue(f"'{value}' is no {what}; there are {', '.join(known)}")
+
+
+def _require_storable(feature: Feature) -> None:
+    held = feature.to_json()
+    if _NUL not in _text(held):
+        return
+    for field, value in {**held, **{f"endpoint.{name}": inner for name, inner in held["endpoint"].items()}}.items():
+        if field != "endpoint" and "\0" in "".join(_texts(value)):
+            raise InvalidValue(
+                f"'{feature.name}' has a NUL character in its {field}, where ML Metadata would cut it off"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value
 
 
 def planned(wanted: Iterable[Feature], newest: Mapping[str, RegisteredFeature]) -> list[Change]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from jukebox.errors import InvalidValue
 from jukebox.stores.mlmd.library import pb, status
 
 if TYPE_CHECKING:
@@ -42,24 +43,31 @@ def context_type(store: Store, name: str) -> int:
 
 
 def node_name(text: str) -> str:
-    """Return ``text`` as an MLMD name: whole where it fits, else its beginning and its SHA-256.
+    """Return ``text`` as an MLMD name: whole where it fits, else its beginning and its SHA-256; raises InvalidValue.
 
     >>> node_name("/airport/temp")
     '/airport/temp'
     >>> len(node_name("x" * 1000))
     255
     """
-    data = text.encode()
+    data = storable("name", text).encode()
     if len(data) <= _LONGEST:
         return text
     digest = hashlib.sha256(data).hexdigest()
     return f"{data[: _LONGEST - 1 - len(digest)].decode(errors='ignore')}-{digest}"
 
 
+def storable(what: str, text: str) -> str:
+    """Return ``text``; raises InvalidValue, which names ``what`` it is, where MLMD would cut it off without a word."""
+    if "\0" in text:
+        raise InvalidValue(f"the {what} {text!r} holds a NUL character, at which ML Metadata would cut it off")
+    return text
+
+
 def set_texts(node: Any, texts: Mapping[str, str]) -> None:
-    """Make ``texts`` custom properties of an MLMD node."""
+    """Make ``texts`` custom properties of an MLMD node; raises InvalidValue for a NUL in one."""
     for key, text in texts.items():
-        node.custom_properties[key].string_value = text
+        node.custom_properties[storable("key", key)].string_value = storable(key, text)
 
 
 def text_of(node: Any, key: str) -> str:

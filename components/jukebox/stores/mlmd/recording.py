@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from jukebox.stores.mlmd.kinds import artifact_type, execution_type, set_texts
+from jukebox.stores.mlmd.kinds import artifact_type, execution_type, set_texts, storable
 from jukebox.stores.mlmd.library import pb
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _known(store: Store, recorded: Recorded, *, of_any_type: bool) -> int | None
 
 
 def _artifact(store: Store, recorded: Recorded, identity: str) -> pb.Artifact:
-    artifact = pb.Artifact(type_id=artifact_type(store, recorded.type), uri=recorded.uri, state=pb.Artifact.LIVE)
+    uri = storable("URI", recorded.uri)
+    artifact = pb.Artifact(type_id=artifact_type(store, recorded.type), uri=uri, state=pb.Artifact.LIVE)
     artifact.external_id = identity
     name = {"name": recorded.name} if recorded.name else {}
     set_texts(artifact, {**name, **dict(recorded.properties)})
