@@ -94,6 +94,23 @@ def test_the_journey_in_a_bucket_leaves_what_it_leaves_on_disk(bucket: str, plac
     assert converted.rows == LABELS.num_rows
 
 
+def test_a_training_set_joined_on_beam_in_a_bucket_is_the_one_joined_here(bucket: str, place: Place) -> None:
+    """Labels pass through a folder of the bucket, of which nothing is left."""
+    sent(place, bucket)
+    about = {"registry": place.registry, "source": f"{bucket}/source", "start": DAYS[0], "end": DAYS[-1]}
+    offline_load.run(endpoint="weather", out=f"{bucket}/weather", **about)
+    asked = {"labels": f"{bucket}/labels.parquet", "label_time": "at", "registry": place.registry, "features": (TEMP,)}
+    here = point_in_time_join.run(**asked, out=f"{bucket}/made/here")
+    on_beam = point_in_time_join.run(
+        **asked, out=f"{bucket}/made/on_beam", beam_pipeline_args=["--direct_num_workers=1"]
+    )
+    assert on_beam.fingerprint == here.fingerprint
+    assert {one.relative_to(place_of(bucket, "made")).parts[0] for one in place_of(bucket, "made").files_below()} == {
+        "here",
+        "on_beam",
+    }
+
+
 def _rows(batches: Any) -> list[dict[str, Any]]:
     return [row for batch in batches for row in batch.to_pylist()]
 

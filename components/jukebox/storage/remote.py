@@ -216,9 +216,24 @@ class Remote:
             if here.stat().st_size != size:  # the stream of a copy that breaks off may still be closed
                 here.unlink(missing_ok=True)
                 raise StorageError(f"{self} cannot be written: it would not hold all of the {size} bytes")
-            if here is not self:
-                self.unlink(missing_ok=True)
-                files.move(here.key, self.key)
+        if here is not self:
+            here.rename(self)
+
+    def rename(self, other: Remote) -> None:
+        """Give the file another name on the same system, in place of what has it now; raises StorageError."""
+        # Hadoop renames onto nothing; an object store copies, so that the other is seen whole.
+        if self.scheme == "hdfs":
+            other.unlink(missing_ok=True)
+        with asked(other, "written"):
+            self.files.move(self.key, other.key)
+
+    def remove(self) -> None:
+        """Remove all that lies below, and the folder where the system has folders; raises StorageError."""
+        for file in self.files_below():
+            file.unlink(missing_ok=True)
+        if self.scheme == "hdfs":
+            with asked(self, "removed"):
+                self.files.delete_dir(self.key)
 
     def _beside(self) -> Remote:
         self.files.create_dir(self.parent.key, recursive=True)
