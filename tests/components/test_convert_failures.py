@@ -227,3 +227,19 @@ def test_what_is_no_table_of_bigquery_is_refused(
     with pytest.raises(InvalidValue, match=re.escape(said)):
         convert.run(**places, **about)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (pa.table({"d": pa.array([1], pa.duration("s"))}), "column 'd' is duration[s], which Avro cannot hold"),
+        (pa.table({"n": pa.nulls(2)}), "{out}/part-00000.avro would have rows without a byte"),
+    ],
+)
+def test_an_error_of_a_folder_names_the_users_files_alone(tmp_path: Path, table: pa.Table, said: str) -> None:
+    """What it is converted from and what to, not the folder that was begun beside that."""
+    source, out = write(tmp_path / "in.parquet", "parquet", table), tmp_path / "made"
+    with pytest.raises((InvalidType, InvalidValue)) as caught:
+        run(source, out, to_format="avro")
+    assert str(caught.value).startswith(f"{source}: {said.format(out=out)}")
+    assert there(tmp_path) == []

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jukebox.errors import StorageError, reason
+from jukebox.errors import JukeboxError, StorageError, reason
 from jukebox.storage import Remote, place_of
 from jukebox.tables import MANIFEST, Manifest
 
@@ -59,9 +59,13 @@ def _renamed(out: Path) -> Iterator[Path]:
         if out.exists():
             out.rename(scratch / "old")
         folder.rename(out)
-    except OSError as exc:
-        if isinstance(exc, StorageError):
+    except JukeboxError as exc:
+        begun = str(scratch / "new")
+        if begun not in str(exc):
             raise
+        # What is told of the folder that was begun is about the one that was asked for.
+        raise type(exc)(str(exc).replace(begun, str(out))) from exc
+    except OSError as exc:
         raise StorageError(f"{out} cannot be written: {reason(exc)}") from exc
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -38,10 +38,11 @@ class Rows:
             yield batch
 
     def located(self, exc: JukeboxError) -> JukeboxError:
-        """Return an error of writing with the place of the rows that it was about; one of reading has it."""
-        if self.reading or not isinstance(exc, (InvalidValue, InvalidType)) or self.end == 0:
+        """Return an error of writing with the file, and the rows, that it was about; one of reading has them."""
+        if self.reading or not isinstance(exc, (InvalidValue, InvalidType)):
             return exc
-        return type(exc)(f"{self.path}, in rows {self.start} to {self.end - 1}: {exc}")
+        rows = f", in rows {self.start} to {self.end - 1}" if self.end > 0 else ""
+        return type(exc)(f"{self.path}{rows}: {exc}")
 
 
 class Rest:
