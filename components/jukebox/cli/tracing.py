@@ -142,7 +142,7 @@ def _show(graphs: dict[str, Graph]) -> None:
         for what, nodes in found.items():
             terminal.print(f"[bold]{counted(len(nodes), what)}[/]")
             for node in sorted(nodes, key=lambda node: (node.type, node.name, node.uri)) if what != "run" else ():
-                terminal.print(f"  {escape(node.name if node.type == FEATURE else node.uri)}", soft_wrap=True)
+                terminal.print(f"  {escape(place_told(node))}", soft_wrap=True)
 
 
 def _drawn(branch: Branch) -> Tree:
