@@ -21,6 +21,7 @@ from tests.benchmarks.lineage_store import STATES, Size, declared, made, model_u
 
 from jukebox.core.lineage import features_of, models_of, upstream
 from jukebox.core.lineage_questions import difference, training_sets_of, usage
+from jukebox.core.uses_together import uses_of_each
 from jukebox.stores import Registry, open_lineage, open_registry
 from jukebox.stores.searching import Query
 
@@ -93,6 +94,7 @@ def tracing(uri: str, size: Size) -> Iterator[str]:
     yield measured("everything upstream of a model", lambda: upstream(source, *source.nodes_at(model())), bar=None)
     yield measured("training sets of a feature", lambda: training_sets_of(source, draw.choice(names)), bar=None)
     yield measured("the difference of two models", lambda: difference(source, model(), model()), bar=None)
+    yield measured("what was made of 1,000 features", lambda: uses_of_each(source, names[:1000]), bar=None, rounds=3)
     yield measured("how much each feature is used", lambda: usage(source), bar=3_000, rounds=3)
 
 

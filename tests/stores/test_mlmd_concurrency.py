@@ -27,10 +27,7 @@ def _importable(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
-# SQLite is where writers meet most: it locks its whole file. Eight processes at each of the others cost minutes.
-@pytest.fixture(
-    params=["sqlite", *(pytest.param(name, marks=pytest.mark.heavy) for name in ("postgresql", "mariadb", "server"))]
-)
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "server"])
 def uri(request, tmp_path, servers) -> Iterator[str]:
     """Return where no store is yet, or an empty one behind a server."""
     if request.param == "server":

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jukebox.core.lineage_census import Census, taken, taken_sorted
-from jukebox.errors import StorageError
+from jukebox.stores.mlmd.kinds import EDGES, OUTPUTS
 from jukebox.stores.mlmd.library import pb
-from jukebox.stores.mlmd.lineage import EDGES, OUTPUTS
-from jukebox.stores.mlmd.patience import patience
+from jukebox.stores.mlmd.tables import reading
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -42,14 +40,10 @@ def census_of(store: Store) -> Census:
 
 
 def _of_file(path: Path, where: str) -> Census:
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience())) as database:
-            database.execute("BEGIN")  # so that all three are of one moment
-            artifacts = {i: (kind, _artifact(state)) for i, kind, state in database.execute(_ARTIFACTS)}
-            executions = {i: (kind, _execution(state)) for i, kind, state in database.execute(_EXECUTIONS)}
-            return taken_sorted(artifacts, executions, _read(database))
-    except sqlite3.Error as exc:
-        raise StorageError(f"{where} cannot be read: {exc}") from exc
+    with reading(path, where) as database:
+        artifacts = {i: (kind, _artifact(state)) for i, kind, state in database.execute(_ARTIFACTS)}
+        executions = {i: (kind, _execution(state)) for i, kind, state in database.execute(_EXECUTIONS)}
+        return taken_sorted(artifacts, executions, _read(database))
 
 
 def _read(database: sqlite3.Connection) -> Integers:

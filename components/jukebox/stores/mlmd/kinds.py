@@ -24,6 +24,10 @@ OFFLINE_SOURCE = "jukebox.OfflineSource"
 ONLINE_SOURCE = "jukebox.OnlineSource"
 ONLINE_CHANGE = "jukebox.OnlineChange"
 
+# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
+OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
+EDGES = OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
+
 _LONGEST = 255  # what MLMD's tables hold of a name on a server; MySQL counts bytes
 
 

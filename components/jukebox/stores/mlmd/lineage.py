@@ -9,6 +9,8 @@ from jukebox.core.lineage_places import spellings
 from jukebox.errors import NotRegistered
 from jukebox.features.names import split_version
 from jukebox.stores import place
+from jukebox.stores.mlmd import tables
+from jukebox.stores.mlmd.kinds import EDGES, OUTPUTS
 from jukebox.stores.mlmd.library import pb, status
 from jukebox.stores.mlmd.versions import versions_of
 
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 _BATCH = 2000  # ids in one query
 _PUSHED_TO = "pushed_destination"
-# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
-OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
-EDGES = OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
 _KFP = "system.ContainerExecution"
 _BY_TYPE = "get_artifacts_by_type"
 
@@ -82,11 +81,11 @@ class MlmdLineage:
 
     def events_of_artifacts(self, ids: Sequence[NodeId]) -> Sequence[Event]:
         """Return the events of artifacts."""
-        return self._events("get_events_by_artifact_ids", ids)
+        return self._events("artifact", ids)
 
     def events_of_executions(self, ids: Sequence[NodeId]) -> Sequence[Event]:
         """Return the events of executions."""
-        return self._events("get_events_by_execution_ids", ids)
+        return self._events("execution", ids)
 
     def artifacts(self, ids: Sequence[NodeId]) -> Sequence[Node]:
         """Return artifacts by id; what is not there is left out."""
@@ -96,8 +95,10 @@ class MlmdLineage:
         """Return executions by id; what is not there is left out."""
         return [_execution(execution) for execution in self._batches("get_executions_by_id", ids)]
 
-    def _events(self, method: str, ids: Sequence[NodeId]) -> list[Event]:
-        found = self._batches(method, ids)
+    def _events(self, node: str, ids: Sequence[NodeId]) -> list[Event]:
+        if self._store.file is not None:
+            return tables.events(self._store.file, self._store.where, f"{node}_id", ids)
+        found = self._batches(f"get_events_by_{node}_ids", ids)
         return [Event(e.artifact_id, e.execution_id, e.type in OUTPUTS) for e in found if e.type in EDGES]
 
     def _batches(self, method: str, ids: Sequence[NodeId]) -> Iterator[Any]:
