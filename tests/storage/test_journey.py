@@ -17,6 +17,7 @@ from jukebox import (
     register_features,
     verify_training_set,
 )
+from jukebox.engine import beam_files
 from jukebox.engine.datasets import open_data
 from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.replaying import replay
@@ -109,6 +110,16 @@ def test_a_training_set_joined_on_beam_in_a_bucket_is_the_one_joined_here(bucket
         "here",
         "on_beam",
     }
+
+
+@pytest.mark.parametrize("most", [0, 1 << 30])
+def test_a_file_of_any_size_gets_its_name(bucket: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 copies what is small enough, and of the name of before nothing is left."""
+    monkeypatch.setattr(beam_files, "MOST_COPIED", most)
+    with beam_files.created(f"{bucket}/begun") as target:
+        target.write(b"rows")
+    beam_files.renamed(f"{bucket}/begun", f"{bucket}/whole")
+    assert [(file.name, file.read_bytes()) for file in place_of(bucket).files_below()] == [("whole", b"rows")]
 
 
 def _rows(batches: Any) -> list[dict[str, Any]]:

@@ -85,6 +85,20 @@ def test_what_is_there_is_replaced_whole(bucket: str) -> None:
         assert place.read_bytes() == content
 
 
+def test_a_file_takes_the_name_of_another(bucket: str) -> None:
+    """What had the name is gone, and so is the old name; then all of a folder goes, and nothing beside it."""
+    folder = place_of(bucket, "a")
+    for name in ("old", "new", "deep/er", "../ab"):
+        write_text(place_of(bucket, "ab") if name == "../ab" else folder.joinpath(name), name)
+    (folder / "old").rename(folder / "new")
+    assert [place.name for place in folder.files_below()] == ["er", "new"]
+    assert (folder / "new").read_text() == "old"
+    with pytest.raises(StorageError, match="none/file cannot be written"):
+        (folder / "old").rename(folder / "none" / "file")
+    folder.remove()
+    assert [str(place) for place in place_of(bucket).files_below()] == [f"{bucket}/ab"]
+
+
 def test_a_place_travels(bucket: str) -> None:
     """Workers read what the driver of a job found."""
     parquet.write(place_of(bucket, "t.parquet"), TABLE.to_batches(), schema=TABLE.schema)

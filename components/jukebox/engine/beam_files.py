@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from jukebox.core.asof import Piece, Pieces
 
 ENDINGS = (".parquet", ".tfrecord.gz", ".tfrecord")
+# S3 copies no larger object in one request.
+MOST_COPIED = 5 << 30
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,12 @@ def renamed(source: str, out: str) -> None:
     """Give a file its name, in place of what has it now; raises StorageError."""
     place = file_at(source)
     if isinstance(place, Remote):
-        place.rename(Remote.parse(out))
+        if place.scheme != "s3" or place.stat().st_size <= MOST_COPIED:
+            place.rename(Remote.parse(out))
+            return
+        with place.open() as whole, created(out) as target:
+            shutil.copyfileobj(whole, target, 1 << 20)
+        place.unlink()
         return
     with _told(out, "written"):
         FileSystems.rename([source], [out])

@@ -20,6 +20,7 @@ from jukebox.errors import MissingColumn, MissingDependency, NameClash
 from jukebox.features import format_duration
 from jukebox.features.data_types import arrow_type
 from jukebox.formats import tfexample
+from jukebox.storage import place_of
 from jukebox.tables import Manifest, Source
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def make_training_set(
     MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData and StorageError, and on Beam
     JobFailed.
     """
+    place_of(out)  # Beam may know a place where the rest cannot be written
     schema = label_schema(plan.labels, plan.label_time, plan.label_keys)
     _require(plan, schema)
     wide = widened(schema, plan.converted)
