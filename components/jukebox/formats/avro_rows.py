@@ -1,6 +1,7 @@
 """Avro's rows to columns and back by fastavro, a row at a time: where ``_avro`` was not compiled, with its answers.
 
-Reading is forty times slower, of which three quarters are the look at the bytes before. The schema and the columns are those that ``_avro.h`` describes.
+Reading is forty times slower, of which three quarters are the look at the bytes before.
+The schema and the columns are those that ``_avro.h`` describes.
 """
 
 from __future__ import annotations
