@@ -54,8 +54,9 @@ class Check:
 
     def _items(self, item: Node) -> None:
         while (count := self._number()) != 0:
+            size = self._number() if count < 0 else 0
             left = len(self.data) - self.at
-            if count < 0 and not 0 <= self._number() <= left:
+            if count == -(1 << 63) or not 0 <= size <= left:
                 raise ValueError("a piece of an array is longer than what is left of its block")
             if abs(count) > left:
                 raise ValueError("an array has more values than its block has bytes")

@@ -30,6 +30,9 @@ _MAKING = re.compile(
     re.IGNORECASE,
 )
 
+# PostgreSQL's library says no more than this, of a wrong password and of a server that is busy for a moment alike.
+_REFUSED, _REFUSALS = "connection pointer is NULL", 7
+
 
 def open_database(address: Address, *, create: bool) -> Store:
     """Return the store at ``address``; ``create`` makes the database too, and tables are made where none are.
@@ -41,8 +44,14 @@ def open_database(address: Address, *, create: bool) -> Store:
 
     def patient() -> MetadataStore:
         _require_server(address)
+        refusals = iter(range(_REFUSALS))
+
+        def passes(exc: Exception) -> bool:
+            refused = _REFUSED in str(exc) and next(refusals, None) is not None
+            return refused or _MAKING.search(str(exc)) is not None
+
         try:
-            return patiently(lambda: opening(address, create=create), lambda exc: _MAKING.search(str(exc)) is not None)
+            return patiently(lambda: opening(address, create=create), passes)
         except RuntimeError as exc:
             raise StorageError(f"{address} cannot be opened: {_told(address, exc)}") from exc
 
