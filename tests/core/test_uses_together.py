@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jukebox.core.uses import DEPLOYMENT, JOIN, ONLINE_TABLE, uses_of
 from jukebox.core.uses_together import uses_of_each
-from jukebox.errors import UnknownFeature
-from jukebox.stores import Recorded, open_lineage, open_registry
 from tests.core.lineage_graphs import Drawn
-from tests.stores.mlmd_writers import feature
 
 F, G, H = (f"/entity/e/component/c/name/{letter}" for letter in "fgh")
 KINDS = {
@@ -70,17 +66,3 @@ def test_the_questions_do_not_grow_with_the_features():
     found = uses_of_each(graph, names)
     assert graph.questions == one
     assert [[node.name for node in uses.models] for uses in found.values()] == [["model"]] * len(names)
-
-
-def test_a_store_answers_the_same_and_names_what_it_does_not_know(tmp_path):
-    """Through ml-metadata, oldest first."""
-    uri = f"mlmd+sqlite://{tmp_path}/registry.db"
-    registry = open_registry(uri)
-    first, second = (str(each.name) for each in registry.register([feature(), feature("wind")]))
-    for model in ("m2", "m1"):
-        registry.record("trainer", reads=[f"{first}@1"], outputs=[Recorded("Model", model)])
-    found = uses_of_each(open_lineage(uri), [second, first])
-    assert [[node.uri for node in uses.models] for uses in found.values()] == [[], ["m2", "m1"]]
-    assert found[first] == uses_of(open_lineage(uri), first)
-    with pytest.raises(UnknownFeature, match="win"):
-        uses_of_each(open_lineage(uri), [first, second[:-1]])

@@ -64,6 +64,6 @@ def test_without_a_compiler_it_installs_and_joins_with_numpy(uv: Uv, tmp_path: P
     found = json.loads(uv.ran([programs / "jukebox", "doctor", "--json"], {}))
     assert found["kernel"]["name"] == "numpy"
     assert "C compiler" in found["kernel"]["advice"]
-    assert found["extras"]["mlmd"] == ["kfp", "ml-metadata"]
+    assert found["extras"]["mlmd"] == ["grpcio-health-checking", "kfp", "ml-metadata"]
     assert all(found["extras"].values())
     assert "ml-metadata" in found["registry_fault"]
