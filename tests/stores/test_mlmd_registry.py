@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
@@ -365,3 +367,15 @@ def test_two_registries_are_brought_together(registry):
     assert [each.name.name for each in registry.features()] == ["rain", "temp", "wind"]
     assert told(registry.register([feature("wind", column="w", owner="me")])) == [("wind", "edited", 2, 3)]
     assert registry.offline_sources("/airport/weather/wind@2") == (HELD.offline[1],)
+
+
+def test_a_store_written_before_changes_were_counted_is_searched_too(registry, tmp_path):
+    """Its features and what serves them are found, though no entry tells of a registration."""
+    (made,) = registry.register([feature()])
+    at = datetime(2013, 1, 2, tzinfo=timezone.utc)
+    registry.set_online_source(OnlineSource("sqlite:///online.db", "weather", (made.versioned,), 1, "f00d", at))
+    with closing(sqlite3.connect(tmp_path / "registry.db")) as file, file:
+        counted = "SELECT id FROM Type WHERE name IN ('jukebox.Registration', 'jukebox.OnlineChange')"
+        assert file.execute(f"DELETE FROM Artifact WHERE type_id IN ({counted})").rowcount == 2
+    former = open_registry(f"mlmd+sqlite://{tmp_path}/registry.db")
+    assert [each.versioned for each in former.search(Query(entity="airport", online=True)).features] == [made.versioned]

@@ -62,8 +62,9 @@ class MlmdRegistry:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._registrations, self._online_changes = Ledger(store, REGISTRATION), Ledger(store, ONLINE_CHANGE)
-        self._index: tuple[int, Index] = 0, Index(())
-        self._online: tuple[int, frozenset[str]] = 0, frozenset()
+        # Nothing is read yet: a store that was written before there were such entries has entry 0 for its latest.
+        self._index: tuple[int, Index] = -1, Index(())
+        self._online: tuple[int, frozenset[str]] = -1, frozenset()
 
     def features(self) -> Sequence[RegisteredFeature]:
         """Return the newest version of every feature, by name."""
