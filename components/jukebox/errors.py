@@ -16,6 +16,7 @@
     ├── NotReproduced (ValueError)        something is not what its sources and rules give
     │   └── LeakFound                     it holds what was not known at the label's time
     ├── StorageError (OSError)            a folder or store that cannot be read or written
+    │   └── TimedOut (TimeoutError)       it did not answer in the time that it was given
     ├── JobFailed (RuntimeError)          work given to a runner that it did not finish
     └── MissingDependency (ImportError)   a library that an extra of the package brings
 """
@@ -100,6 +101,10 @@ class LeakFound(NotReproduced):
 
 class StorageError(JukeboxError, OSError):
     """A folder, file or store cannot be read or written."""
+
+
+class TimedOut(StorageError, TimeoutError):
+    """A store did not answer in the time that it was given."""
 
 
 class JobFailed(JukeboxError, RuntimeError):

@@ -45,6 +45,11 @@ class Ragged:
         """Return strings of which the i-th is what lay from string ``offsets[i]`` to ``offsets[i + 1]``."""
         return Ragged(self.data, self.offsets[offsets])
 
+    def to_bytes(self) -> list[bytes]:
+        """Return the strings as Python's."""
+        data, places = self.data.tobytes(), self.offsets.tolist()
+        return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+
     def to_arrow(self) -> pa.LargeBinaryArray:
         """Return the strings as an Arrow array without nulls."""
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]

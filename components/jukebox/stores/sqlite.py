@@ -2,7 +2,7 @@
 
 ::
 
-    tables  id, name, layout          the columns of a table, fixed by its first write
+    tables  id, name, version, served, layout   the columns of a table's version, fixed by its first write
     cells   table_id, key, event, created, cell
 
 ``key`` is ``core.rowkeys``, ``cell`` is ``core.cells``; ``event`` and ``created`` repeat the cell's times so that SQL
@@ -24,18 +24,22 @@ import pyarrow as pa
 from jukebox.core import rowkeys
 from jukebox.core.asof_times import LOWEST, ticks
 from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
-from jukebox.core.newest import newest
+from jukebox.core.newest import newest_rows
 from jukebox.errors import CorruptData, InvalidValue, NotRegistered, StorageError
-from jukebox.stores import Written
+from jukebox.stores import Versions, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_APPLICATION, _VERSION = 0x4A4B4F4E, 1  # "JKON"
+    from jukebox.stores import Loaded
+
+_APPLICATION, _VERSION = 0x4A4B4F4E, 2  # "JKON"
 _ROWS_AT_ONCE, _KEYS_AT_ONCE = 10_000, 900  # SQLite before 3.32 takes 999 parameters
 
 _SCHEMA = (
-    "CREATE TABLE tables (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, layout BLOB NOT NULL)",
+    """CREATE TABLE tables (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL, served INTEGER NOT NULL,
+        layout BLOB NOT NULL, UNIQUE (name, version))""",
     """CREATE TABLE cells (
         table_id INTEGER NOT NULL REFERENCES tables (id), key BLOB NOT NULL,
         event INTEGER NOT NULL, created INTEGER NOT NULL, cell BLOB NOT NULL,
@@ -82,31 +86,39 @@ class SqliteStore:
         keys: Sequence[str],
         event_time: str | None,
         created_time: str | None = None,
+        entity: str | None = None,
+        version: int | None = None,
+        progress: Loaded | None = None,
     ) -> Written:
         """Make the store hold the newest row of each key, in transactions of 10,000 rows; see ``OnlineStore``."""
-        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time)
-        best = _newest_rows(given, given.fitted(rows))
-        written, older = 0, rows.num_rows - best.num_rows
+        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time, entity=entity)
+        best = newest_rows(given, given.fitted(rows))
+        done = older = rows.num_rows - best.num_rows
+        written = 0
         with self._connected(create=True) as connection:
-            number, layout = _declared(connection, table, given)
+            number, layout = _declared(connection, table, given, version)
             for batch in layout.fitted(best).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE):
                 changed, beaten = _stored(connection, number, layout, batch)
-                written, older = written + changed, older + beaten
+                written, older, done = written + changed, older + beaten, done + len(batch)
+                if progress is not None:
+                    progress(done, rows.num_rows)
         return Written(rows.num_rows, written, older)
 
-    def read(self, table: str, entities: Sequence[Mapping[str, Any]]) -> list[Row | None]:
+    def read(
+        self, table: str, entities: Sequence[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> list[Row | None]:
         """Return the row of each entity, None where there is none, as all stood at one moment; see ``OnlineStore``."""
+        return self.read_tables([(table, entities)], timeout=timeout)[0]
+
+    def read_tables(
+        self,
+        asked: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
+        *,
+        timeout: float | None = None,  # noqa: ARG002 - nobody is waited for
+    ) -> list[list[Row | None]]:
+        """Return for each table and its entities what ``read`` returns, all of it as it stood at one moment."""
         with self._connected(create=False) as connection, _transaction(connection, "BEGIN"):
-            number, layout = self._known(connection, table)
-            keys = [layout.row_key(entity) for entity in entities]
-            wanted = list({key for key in keys if key is not None})
-            cells: dict[bytes, bytes] = {}
-            for start in range(0, len(wanted), _KEYS_AT_ONCE):
-                some = wanted[start : start + _KEYS_AT_ONCE]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, cell FROM cells WHERE table_id = ? AND key IN ({marks})"  # noqa: S608 - marks alone
-                cells.update(connection.execute(query, (number, *some)))
-        return [layout.row(cells[key]) if key in cells else None for key in keys]
+            return [self._rows(connection, table, entities) for table, entities in asked]
 
     def layout(self, table: str) -> Layout:
         """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
@@ -118,6 +130,32 @@ class SqliteStore:
         with self._connected(create=False) as connection:
             return _table_names(connection)
 
+    def versions(self, table: str) -> Versions:
+        """Return the versions of a table; of one that is not there none are held."""
+        if not self._path.exists():
+            return Versions(None, ())
+        with self._connected(create=False) as connection:
+            return _versions(connection, table)
+
+    def serve(self, table: str, version: int) -> None:
+        """Make a table's version the one that is served; raises NotRegistered where it is not there."""
+        with self._connected(create=False) as connection, _transaction(connection):
+            if version not in _versions(connection, table).held:
+                raise NotRegistered(f"online table '{table}' in {self._path} has no version {version}")
+            connection.execute("UPDATE tables SET served = (version = ?) WHERE name = ?", (version, table))
+
+    def drop(self, table: str, version: int | None = None) -> None:
+        """Take away a version of a table that is not served, or the table, whole; see ``OnlineStore``."""
+        if not self._path.exists():
+            return
+        with self._connected(create=False) as connection, _transaction(connection):
+            if version is not None and version == _versions(connection, table).current:
+                raise InvalidValue(f"version {version} of online table '{table}' is the one that is served")
+            which = "name = ? AND version = coalesce(?, version)"
+            numbers = f"SELECT id FROM tables WHERE {which}"  # noqa: S608 - the condition is ours
+            connection.execute(f"DELETE FROM cells WHERE table_id IN ({numbers})", (table, version))  # noqa: S608
+            connection.execute(f"DELETE FROM tables WHERE {which}", (table, version))  # noqa: S608
+
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         with self._lock:
@@ -125,8 +163,22 @@ class SqliteStore:
                 self._connection.close()
             self._connection = None
 
+    def _rows(
+        self, connection: sqlite3.Connection, table: str, entities: Sequence[Mapping[str, Any]]
+    ) -> list[Row | None]:
+        number, layout = self._known(connection, table)
+        keys = [layout.row_key(entity) for entity in entities]
+        wanted = list({key for key in keys if key is not None})
+        cells: dict[bytes, bytes] = {}
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            some = wanted[start : start + _KEYS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT key, cell FROM cells WHERE table_id = ? AND key IN ({marks})"  # noqa: S608 - marks alone
+            cells.update(connection.execute(query, (number, *some)))
+        return [layout.row(cells[key]) if key in cells else None for key in keys]
+
     def _known(self, connection: sqlite3.Connection, table: str) -> tuple[int, Layout]:
-        found = _find(connection, table)
+        found = _find(connection, table, None)
         if found is None:
             names = ", ".join(_table_names(connection)) or "none"
             raise NotRegistered(f"online table '{table}' is not in {self._path}; there is {names}")
@@ -196,32 +248,35 @@ def _make(connection: sqlite3.Connection, path: Path, patience: float) -> None:
                 connection.execute(statement)
 
 
-def _declared(connection: sqlite3.Connection, table: str, layout: Layout) -> tuple[int, Layout]:
+def _declared(
+    connection: sqlite3.Connection, table: str, layout: Layout, version: int | None
+) -> tuple[int, Layout]:
     with _transaction(connection):
-        statement = "INSERT INTO tables (name, layout) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
-        connection.execute(statement, (table, layout.to_bytes()))
-        found = _find(connection, table)
+        number = version or _versions(connection, table).current or 1
+        statement = """INSERT INTO tables (name, version, served, layout) VALUES (?, ?, ?, ?)
+            ON CONFLICT (name, version) DO UPDATE SET served = served OR excluded.served"""
+        connection.execute(statement, (table, number, version is None, layout.to_bytes()))
+        found = _find(connection, table, number)
     if found is None:
         raise CorruptData(f"online table '{table}' is gone")
     found[1].require_roles(layout, table)
     return found
 
 
-def _find(connection: sqlite3.Connection, table: str) -> tuple[int, Layout] | None:
-    found = connection.execute("SELECT id, layout FROM tables WHERE name = ?", (table,)).fetchone()
+def _find(connection: sqlite3.Connection, table: str, version: int | None) -> tuple[int, Layout] | None:
+    which = "SELECT id, layout FROM tables WHERE name = ? AND CASE WHEN ? IS NULL THEN served ELSE version = ? END"
+    found = connection.execute(which, (table, version, version)).fetchone()
     return None if found is None else (found[0], layout_from_bytes(found[1]))
 
 
+def _versions(connection: sqlite3.Connection, table: str) -> Versions:
+    query = "SELECT version, served FROM tables WHERE name = ? ORDER BY version"
+    found = connection.execute(query, (table,)).fetchall()
+    return Versions(next((version for version, served in found if served), None), tuple(each for each, _ in found))
+
+
 def _table_names(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM tables ORDER BY name")]
-
-
-def _newest_rows(layout: Layout, rows: pa.Table) -> pa.Table:
-    times = [rows[name] for name in layout.time_names]
-    if layout.timed and times[0].null_count > 0:
-        raise InvalidValue(f"event time '{layout.time_names[0]}' has {times[0].null_count} nulls; when was that?")
-    event, created = times[0] if layout.timed else None, times[-1] if layout.created else None
-    return rows.take(pa.array(newest(rowkeys.encode(rows, layout.key_names), event, created)))
+    return [name for (name,) in connection.execute("SELECT name FROM tables WHERE served ORDER BY name")]
 
 
 def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: pa.RecordBatch) -> tuple[int, int]:

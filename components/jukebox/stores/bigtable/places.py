@@ -1,0 +1,69 @@
+"""What a Bigtable URI says: project, instance, table and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from jukebox.errors import InvalidValue
+from jukebox.features import parse_duration
+
+_FORM = "bigtable://project/instance/table?app_profile=…&cells=columns&versions=2&max_age=90d&splits=16"
+_MOST_SPLITS = 256  # one a salt
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table of a Bigtable instance, and how it is made and written.
+
+    ``versions`` is how many cells of a column garbage collection leaves, ``max_age`` how old one may become, which is
+    unlimited unless asked for; ``splits`` how many tablets a new table begins with; ``columns`` whether every feature
+    has a cell of its own.
+    """
+
+    project: str
+    instance: str
+    table: str = "jukebox"
+    app_profile: str = ""
+    columns: bool = False
+    versions: int = 1
+    max_age: timedelta | None = None
+    splits: int = 16
+
+    @property
+    def parent(self) -> str:
+        """The instance as Bigtable's API names it."""
+        return f"projects/{self.project}/instances/{self.instance}"
+
+    @property
+    def path(self) -> str:
+        """The table as Bigtable's API names it."""
+        return f"{self.parent}/tables/{self.table}"
+
+    def __str__(self) -> str:
+        return f"bigtable://{self.project}/{self.instance}/{self.table}"
+
+
+def parsed(uri: str) -> Place:
+    """Return the place that a URI names; raises InvalidValue."""
+    found = urlsplit(uri)
+    names = [found.netloc, *found.path.strip("/").split("/")]
+    if found.scheme != "bigtable" or not all(names) or len(names) not in (2, 3) or found.fragment:
+        raise InvalidValue(f"'{uri}' is no Bigtable table; it is written {_FORM}")
+    options = dict(parse_qsl(found.query, keep_blank_values=True))
+    place = Place(*names, **{name: _option(uri, name, text) for name, text in options.items() if name != "cells"})
+    cells = options.get("cells", "packed")
+    if cells not in ("packed", "columns"):
+        raise InvalidValue(f"'{uri}' has cells={cells}; cells are packed or columns")
+    return place if cells == "packed" else Place(**{**vars(place), "columns": True})
+
+
+def _option(uri: str, name: str, text: str) -> str | int | timedelta:
+    if name == "app_profile" and text:
+        return text
+    if name == "max_age":
+        return parse_duration(text)
+    if name in ("versions", "splits") and text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_SPLITS:
+        return int(text)
+    raise InvalidValue(f"'{uri}' has {name}={text}, which is no option; it is written {_FORM}")

@@ -1,0 +1,77 @@
+"""Google's emulator of Bigtable: where it lies, and how it is started, killed and frozen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+MISSING = (
+    "no cbtemulator: install the Google Cloud SDK with its component bigtable (apt package "
+    "google-cloud-cli-bigtable-emulator), or set CBTEMULATOR to its path"
+)
+
+
+def cbtemulator() -> str | None:
+    """Return the emulator's path: ``$CBTEMULATOR``, on the PATH, or in the Cloud SDK that ``gcloud`` belongs to."""
+    named = os.environ.get("CBTEMULATOR") or shutil.which("cbtemulator")
+    if named:
+        return named
+    gcloud = shutil.which("gcloud")
+    roots = [Path(gcloud).resolve().parents[1]] if gcloud else []
+    if gcloud:
+        # A packaged gcloud is a script that says where its SDK is.
+        told = subprocess.run(
+            [gcloud, "info", "--format=value(installation.sdk_root)"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        roots.append(Path(told or "/nowhere"))
+    places = [root / "platform" / "bigtable-emulator" / "cbtemulator" for root in roots]
+    return next((str(place) for place in places if place.exists()), None)
+
+
+class Emulator:
+    """One emulator on a port of its own, which it keeps when it is started again; what it held is gone then."""
+
+    def __init__(self, path: str) -> None:
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            self.port = free.getsockname()[1]
+        self._path = path
+        self.start()
+
+    @property
+    def host(self) -> str:
+        """What BIGTABLE_EMULATOR_HOST is set to."""
+        return f"localhost:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [self._path, "-host", "localhost", "-port", str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("localhost", self.port), timeout=1).close()
+            except OSError:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """Kill it, as a machine dies."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it is: connections stay, and nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
