@@ -69,7 +69,9 @@ class Writing:
             sizes = np.sum([np.diff(_offsets(each)) for each in packed], axis=0)
             values = list(zip(*(of_binary(each).to_bytes() for each in packed), strict=True))
             for start, end in _cut(sizes):
-                yield Batch(self._request(found, names, values, standing, start, end))
+                request = self._request(found, names, values, standing, start, end)
+                if request.entries:
+                    yield Batch(request)
 
     def _packed(self, batch: pa.RecordBatch) -> tuple[list[bytes], list[pa.LargeBinaryArray]]:
         if not self.connection.place.columns:
