@@ -1,0 +1,153 @@
+"""The log of what was served: Parquet files, one row a vector, read as one table whatever each file holds.
+
+::
+
+    request_id   text, null where the caller gave none      position    the entity's place in its request, from 0
+    model        text, null where none was named            served_at   the moment that the vector is as of, in UTC
+    key:<name>:<kind>         what the entity gave under a name: 'key:origin:text', 'key:user:integer'
+    <feature>@<version>       the value that was answered, and beside it '… event_time' and '… status'
+
+A column that a file lacks was not served to its rows: there the status is null, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jukebox.core import rowkeys
+from jukebox.errors import InvalidType, InvalidValue, NoPartition, StorageError, reason
+from jukebox.formats import parquet
+from jukebox.formats.files import source_files
+from jukebox.tables import combined, file_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+REQUEST_ID, POSITION, MODEL, SERVED_AT = "request_id", "position", "model", "served_at"
+UTC = pa.timestamp("us", "UTC")
+ABOUT = pa.schema([(REQUEST_ID, pa.string()), (POSITION, pa.int32()), (MODEL, pa.string()), (SERVED_AT, UTC)])
+STATUS_TYPE = pa.string()
+FRESH, STALE, MISSING = "fresh", "stale", "missing"
+_KEY, _DATES = "key:", "date=*"
+_LARGE = "large integer"
+_KEY_TYPES = {
+    "bool": pa.bool_(),
+    "integer": pa.int64(),
+    _LARGE: pa.uint64(),
+    "date": pa.date32(),
+    "naive time": pa.timestamp("us"),
+    "zoned time": UTC,
+    "text": pa.string(),
+    "bytes": pa.binary(),
+}
+
+
+def event_time_of(feature: str) -> str:
+    """Return the column of the event times of a versioned feature's values."""
+    return f"{feature} event_time"
+
+
+def status_of(feature: str) -> str:
+    """Return the column that says what became of a versioned feature: fresh, stale or missing."""
+    return f"{feature} status"
+
+
+def key_column(name: str, value: Any) -> str:
+    """Return the column of what an entity gives under ``name``; raises InvalidType for what is no key."""
+    kind = rowkeys.kind_of(value)
+    return f"{_KEY}{name}:{_LARGE if kind == 'integer' and value >= 2**63 else kind}"
+
+
+def key_type(column: str) -> pa.DataType:
+    """Return the type of a column that ``key_column`` named."""
+    return _KEY_TYPES[column.rpartition(":")[2]]
+
+
+@dataclass(frozen=True)
+class ServedLog:
+    """A log of served vectors: its files in order, and the columns of all of them together."""
+
+    path: str
+    files: tuple[Path, ...]
+    schema: pa.Schema
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The versioned names of the features that were served, sorted."""
+        names = set(self.schema.names)
+        return tuple(sorted(name for name in names if status_of(name) in names))
+
+    def keys(self, name: str, kind: str) -> list[str]:
+        """Return the columns of what entities gave under ``name``, as far as it is of a kind of keys."""
+        kinds = (kind, _LARGE) if kind == "integer" else (kind,)
+        return [column for each in kinds if (column := f"{_KEY}{name}:{each}") in self.schema.names]
+
+    def kinds(self, name: str) -> list[str]:
+        """Return the kinds of what entities gave under ``name``."""
+        return [each.rpartition(":")[2] for each in self.schema.names if each.rpartition(":")[0] == f"{_KEY}{name}"]
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the files' bytes; raises StorageError."""
+        return combined(file_fingerprint(file) for file in self.files)
+
+    def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows, in the order of the files; raises CorruptData and StorageError."""
+        wanted = pa.schema([self.schema.field(name) for name in columns])
+        for file in self.files:
+            there = set(parquet.schema(file).names)
+            for batch in parquet.read(file, columns=[name for name in [SERVED_AT, *columns] if name in there]):
+                arrays = [
+                    batch.column(batch.schema.get_field_index(field.name)).cast(field.type)
+                    if field.name in there
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in wanted
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def open_log(path: str) -> ServedLog:
+    """Return the log at ``path``: one of its files, the folder of a date, or the folder of all dates.
+
+    Only footers are read yet. Raises NoPartition where there is no file, CorruptData for one that is not whole,
+    InvalidValue for one that is no log, and InvalidType where two files give one column two types.
+    """
+    files = _files(Path(path))
+    fields: dict[str, tuple[pa.DataType, Path]] = {}
+    for file in files:
+        schema = parquet.schema(file)
+        lacking = [field.name for field in ABOUT if field.name not in schema.names]
+        if lacking:
+            there = ", ".join(schema.names) or "no column"
+            raise InvalidValue(f"{file} is no log of served features: it has no '{lacking[0]}'; it has {there}")
+        for field in schema:
+            _take_in(fields, field, file)
+    return ServedLog(path, tuple(files), pa.schema([(name, kind) for name, (kind, _) in fields.items()]))
+
+
+def _take_in(fields: dict[str, tuple[pa.DataType, Path]], field: pa.Field, file: Path) -> None:
+    kind, first = fields.get(field.name, (pa.null(), file))
+    if pa.types.is_null(kind):
+        fields[field.name] = field.type, file
+    elif not pa.types.is_null(field.type) and field.type != kind:
+        raise InvalidType(f"'{field.name}' is {kind} in {first} and {field.type} in {file}; a log has one type of each")
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        dates = sorted(folder for folder in path.glob(_DATES) if folder.is_dir())
+        return [file for folder in dates for file in _found(folder)] or source_files(path)
+    except NoPartition as exc:
+        raise NoPartition(f"there is no log of served features at {path}: {reason(exc)}") from exc
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be listed: {reason(exc)}") from exc
+
+
+def _found(folder: Path) -> list[Path]:
+    try:
+        return source_files(folder)
+    except NoPartition:
+        return []
