@@ -223,7 +223,6 @@ class OnlineStoreSuite:
         assert "usr" in str(_raised(MissingColumn, lambda: store.read("t", [{"usr": "7"}])))
         assert "7" in str(_raised(InvalidType, lambda: store.read("t", [{"user": 7}])))
 
-
     def test_several_tables_are_read_in_one_round(self, tmp_path: Path) -> None:
         """Each table gives the rows of its entities in the order asked; two may hold the same keys, or others."""
         store = self.store(tmp_path)

@@ -6,8 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import proving
-from jukebox.cli.arguments import AsJson, Out, Registry, Store, Text
+from jukebox.cli import online, proving
+from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
 
@@ -19,8 +19,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Machine-learning features: register them once, load them, join them point-in-time, serve them by name.",
 )
-
-DEFAULT_STORE = "sqlite://jukebox-online.db"
 
 
 @app.command()
@@ -154,37 +152,8 @@ def statistics(
     printing.manifest(manifest)
 
 
-@app.command()
-def load_online(
-    *,
-    features: Annotated[
-        Text, typer.Option(help="Names with commas between; by default all that the feature table holds.")
-    ] = None,
-    feature_table: Annotated[
-        Text, typer.Option(help="Load from this feature table; by default the registry says where the features lie.")
-    ] = None,
-    store: Store = DEFAULT_STORE,
-    table: Annotated[Text, typer.Option(help="The table in the store; by default named after the endpoint.")] = None,
-    filter_keys: Annotated[Text, typer.Option(help="A data set whose keys are the only ones to load.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-) -> None:
-    """Load the newest row of every key into the online store; newer rows there stay.
-
-    [dim]jukebox load-online --features /airport/flights-weather/temp,/airport/flights-weather/humid[/]
-    """
-    from jukebox import online_load
-    from jukebox.cli import drawing, options, printing
-
-    with drawing.working("loading"):
-        manifest = online_load.run(
-            store=place(store),
-            registry=options.there(registry),
-            features=None if features is None else list(options.request(features)),
-            feature_table=None if feature_table is None else place(feature_table),
-            table=table,
-            filter_keys=None if filter_keys is None else place(filter_keys),
-        )
-    printing.online_table(manifest)
+app.command()(online.load_online)
+app.command()(online.unload_online)
 
 
 @app.command()

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.catalog import features_of_table, grouped, registered
-from jukebox.engine.online_tables import OnlineLoad, load_table
-from jukebox.errors import InvalidValue
+from jukebox.engine.dates import dates_between
+from jukebox.engine.key_filters import KeyFilter
+from jukebox.engine.online_tables import OnlineLoad, OnlineTable, estimated, load_table, of_dates
+from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.stores import OnlineSource, Recorded, open_online, open_registry
 from jukebox.tables import Manifest, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from jukebox.stores import Registry
+    from jukebox.engine.online_tables import Estimate
+    from jukebox.stores import Loaded, Registry
 
 
 def run(
@@ -26,32 +30,117 @@ def run(
     feature_set: str | None = None,
     features: Sequence[str] | None = None,
     table: str | None = None,
+    date: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
     filter_keys: str | None = None,
+    filter_columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+    filter_format: str | None = None,
+    replace: bool = False,
+    beam_pipeline_args: Sequence[str] | None = None,
     out: str | None = None,
     execution: str | None = None,
+    progress: Loaded | None = None,
 ) -> Manifest:
     """Make the online store at ``store`` serve features: the newest row of every key, never an older over a newer.
 
     ``features`` names them, by default all that ``feature_table`` holds; without a table the registry says where
     they lie. ``table`` names the table in the store, by default the endpoint with a digest of the feature versions.
-    ``filter_keys`` is a file or folder whose keys are the only ones to load. Returns the manifest, which is written
-    to ``out`` where that is given; the table becomes the features' online source, unless there were no rows at all.
+    ``date``, or ``start`` and ``end``, keep to partitions of these dates. ``filter_keys`` is a file or folder whose
+    keys are the only ones to load; ``filter_columns`` says which of its columns hold them (see
+    ``jukebox.engine.key_filters``) and ``filter_format`` what it is. With ``replace`` the rows take the place of all
+    that the table held, in one moment. With ``beam_pipeline_args`` workers of Beam read and write. ``progress`` is
+    told how many rows are done, but on Beam. Returns the manifest, which is written to ``out`` where that is given;
+    the table becomes the features' online source, unless there were no rows at all.
 
     Raises InvalidValue when neither features nor a table is named, UnknownFeature, NoPartition, CorruptData,
-    MissingColumn for a filter without the key columns, and StorageError.
+    MissingColumn for a filter without the key columns, StorageError, and on Beam JobFailed.
     """
     known = open_registry(registry)
-    names = _names(features, feature_table)
-    groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])
-    if table is not None and len(groups) > 1:
-        raise InvalidValue(f"the features lie in {len(groups)} feature tables; the online table '{table}' can hold one")
-    with closing(open_online(store)) as online:
-        loads = [load_table(online, parts, group, table=table, filter_keys=filter_keys) for parts, group in groups]
+    filtered = None if filter_keys is None else KeyFilter(filter_keys, filter_format, filter_columns)
+    tables = _tables(known, features, feature_table, feature_set, _days(date, start, end), filtered, table)
+    if beam_pipeline_args:
+        from jukebox.engine.beam_online import load_table_on_beam
+
+        loads = [load_table_on_beam(store, each, beam_pipeline_args, table=table, replace=replace) for each in tables]
+    else:
+        with closing(open_online(store)) as online:
+            loads = [load_table(online, each, table=table, replace=replace, progress=progress) for each in tables]
     now = datetime.now(timezone.utc)
     for load in loads:
         _make_known(known, store, load, now, out=out, execution=execution)
     manifest = _manifest(store, loads, now)
     return manifest if out is None else manifest.write(out)
+
+
+def estimate(
+    *,
+    registry: str,
+    feature_table: str | None = None,
+    features: Sequence[str] | None = None,
+    table: str | None = None,
+    date: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    filter_keys: str | None = None,
+    filter_columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+    filter_format: str | None = None,
+) -> list[Estimate]:
+    """Return the rows and bytes that ``run`` would send of each table; no store is asked, and nothing is written."""
+    filtered = None if filter_keys is None else KeyFilter(filter_keys, filter_format, filter_columns)
+    days = _days(date, start, end)
+    known = open_registry(registry)
+    return [
+        estimated(each, table=table) for each in _tables(known, features, feature_table, None, days, filtered, table)
+    ]
+
+
+def unload(*, registry: str, features: Sequence[str], drop: bool = True) -> list[OnlineSource]:
+    """Make features no longer served; return where they were.
+
+    With ``drop`` the tables go from their stores too, unless they serve other features. A table that is gone already
+    is no error. Raises UnknownFeature, NotRegistered for a feature that is not served, and StorageError.
+    """
+    known = open_registry(registry)
+    names = [member.versioned for member in registered(known, features)]
+    sources = {(source.store, source.table): source for source in map(known.online_source, names)}
+    for place, source in sources.items() if drop else ():
+        others = [name for name in source.features if name not in names]
+        if not any(_served_at(known, name) == place for name in others):
+            with closing(open_online(source.store)) as online:
+                online.drop(source.table)
+    # Last, so that the same again completes what broke off.
+    known.remove_online_source(names)
+    return list(sources.values())
+
+
+def _served_at(known: Registry, versioned: str) -> tuple[str, str] | None:
+    try:
+        found = known.online_source(versioned)
+    except NotRegistered:
+        return None
+    return found.store, found.table
+
+
+def _days(date: str | None, start: str | None, end: str | None) -> Any:
+    asked = any(text is not None for text in (date, start, end))
+    return dates_between(on=date, start=start, end=end) if asked else None
+
+
+def _tables(
+    known: Registry,
+    features: Sequence[str] | None,
+    feature_table: str | None,
+    feature_set: str | None,
+    days: Any,
+    filtered: KeyFilter | None,
+    table: str | None,
+) -> list[OnlineTable]:
+    names = _names(features, feature_table)
+    groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])
+    if table is not None and len(groups) > 1:
+        raise InvalidValue(f"the features lie in {len(groups)} feature tables; the online table '{table}' can hold one")
+    return [OnlineTable(of_dates(parts, days), tuple(members), filtered) for parts, members in groups]
 
 
 def _names(features: Sequence[str] | None, feature_table: str | None) -> Sequence[str]:
@@ -78,12 +167,16 @@ def _make_known(
 
 
 def _manifest(store: str, loads: Sequence[OnlineLoad], now: datetime) -> Manifest:
-    shown = ("table", "features", "read", "rows", "written", "older", "fingerprint")
-    tables = [{name: getattr(load, name) for name in shown} | {"features": list(load.features)} for load in loads]
+    left_out = ("roots", "partitions")
+    tables = [{name: value for name, value in asdict(load).items() if name not in left_out} for load in loads]
     return Manifest(
         kind="online_table",
         rows=sum(load.rows for load in loads),
         fingerprint=combined(load.fingerprint for load in loads),
         inputs=tuple(source for load in loads for source in load.partitions),
-        details={"store": store, "tables": tables, "loaded_at": now.isoformat(timespec="milliseconds")},
+        details={
+            "store": store,
+            "tables": [{**each, "features": list(each["features"])} for each in tables],
+            "loaded_at": now.isoformat(timespec="milliseconds"),
+        },
     )

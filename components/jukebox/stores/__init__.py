@@ -123,6 +123,9 @@ class Registry(Protocol):
     def online_source(self, versioned: str) -> OnlineSource:
         """Return where a versioned feature is served; raises NotRegistered."""
 
+    def remove_online_source(self, versioned: Iterable[str]) -> None:
+        """Make versioned features known as served nowhere; raises UnknownFeature."""
+
     def record(
         self,
         component: str,

@@ -248,9 +248,7 @@ def _make(connection: sqlite3.Connection, path: Path, patience: float) -> None:
                 connection.execute(statement)
 
 
-def _declared(
-    connection: sqlite3.Connection, table: str, layout: Layout, version: int | None
-) -> tuple[int, Layout]:
+def _declared(connection: sqlite3.Connection, table: str, layout: Layout, version: int | None) -> tuple[int, Layout]:
     with _transaction(connection):
         number = version or _versions(connection, table).current or 1
         statement = """INSERT INTO tables (name, version, served, layout) VALUES (?, ?, ?, ?)

@@ -96,7 +96,9 @@ def _qualifier(*words: object) -> bytes:
 
 def _set(qualifier: bytes, value: bytes) -> dict[str, Any]:
     # One and the same timestamp, so that the last write wins whatever a machine's clock says.
-    return {"set_cell": {"family_name": cells.META, "column_qualifier": qualifier, "timestamp_micros": 0, "value": value}}
+    return {
+        "set_cell": {"family_name": cells.META, "column_qualifier": qualifier, "timestamp_micros": 0, "value": value}
+    }
 
 
 def _unset(qualifier: bytes) -> dict[str, Any]:

@@ -45,9 +45,13 @@ def check(layout: Layout, rows: pa.Table) -> None:
             )
     if rows.nbytes > LARGEST_CELL:
         for batch in rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            largest = pc.max(pc.binary_length(layout.cells(layout.fitted(pa.Table.from_batches([batch])).to_batches()[0])))
+            largest = pc.max(
+                pc.binary_length(layout.cells(layout.fitted(pa.Table.from_batches([batch])).to_batches()[0]))
+            )
             if largest.as_py() > LARGEST_CELL:
-                raise InvalidValue(f"a row of {largest.as_py():,} bytes is larger than Bigtable's {LARGEST_CELL:,} a cell")
+                raise InvalidValue(
+                    f"a row of {largest.as_py():,} bytes is larger than Bigtable's {LARGEST_CELL:,} a cell"
+                )
 
 
 @dataclass
@@ -77,7 +81,10 @@ class Writing:
         if not self.connection.place.columns:
             return [b""], [self.layout.cells(batch)]
         alone = [self.layout.only(name) for name in self.layout.value_names]
-        columns = [each.cells(pa.RecordBatch.from_arrays([batch.column(n) for n in each.schema.names], schema=each.schema)) for each in alone]
+        columns = [
+            each.cells(pa.RecordBatch.from_arrays([batch.column(n) for n in each.schema.names], schema=each.schema))
+            for each in alone
+        ]
         return [name.encode() for name in self.layout.value_names], columns
 
     def _standing(self, keys: Sequence[bytes]) -> Mapping[bytes, list[cells.Cell]]:

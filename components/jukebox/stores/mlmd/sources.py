@@ -64,12 +64,19 @@ def set_online(store: Store, source: OnlineSource, features: Iterable[Registered
     _put(store, ONLINE_SOURCE, {feature.versioned: value for feature in features})
 
 
+def unset_online(store: Store, features: Iterable[RegisteredFeature]) -> None:
+    """Make features served nowhere: MLMD takes no context away, so theirs hold nothing."""
+    _put(store, ONLINE_SOURCE, {feature.versioned: {} for feature in features})
+
+
 def online_of(store: Store, versioned: str) -> OnlineSource:
     """Return where a versioned feature is served; raises NotRegistered."""
     context = store.call("get_context_by_type_and_name", ONLINE_SOURCE, node_name(versioned))
-    if context is None:
-        raise NotRegistered(f"'{versioned}' has not been loaded online")
-    value = json.loads(text_of(context, "source"))
+    value = {} if context is None else json.loads(text_of(context, "source"))
+    if not value:
+        raise NotRegistered(
+            f"'{versioned}' has not been loaded online{'' if context is None else ' since it was unloaded'}"
+        )
     loaded_at = datetime.fromisoformat(value["loaded_at"])
     return OnlineSource(**{**value, "features": tuple(value["features"]), "loaded_at": loaded_at})
 
