@@ -139,7 +139,7 @@ def estimates(store: str, found: Sequence[Estimate], *, as_json: bool) -> None:
 def vector(found: FeatureVector, *, as_json: bool) -> None:
     """Print the values of a lookup, with event time and status."""
     if as_json:
-        print_json({value.name: asdict(value) for value in found})
+        print_json({value.name: value._asdict() for value in found})
         return
     table("", ["feature", "value", "event time", "status"], [(v.name, v.value, v.event_time, v.status) for v in found])
 

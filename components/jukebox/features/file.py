@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jukebox.errors import InvalidFile, StorageError
 from jukebox.features.consistency import consistency_faults
 from jukebox.features.data_types import canonical_type
-from jukebox.features.definitions import Endpoint, Feature
+from jukebox.features.definitions import CONTEXT, Endpoint, Feature
 from jukebox.features.durations import parse_duration
 from jukebox.features.names import FeatureName
 from jukebox.features.schema import schema_faults
@@ -71,9 +71,11 @@ def _shown(path: yaml_lines.Path) -> str:
 
 
 def _feature(fields: dict[str, Any], endpoints: dict[str, Endpoint]) -> Feature:
+    name, contextual = FeatureName.parse(fields["name"]), fields.pop("contextual", False)
     known = {
-        "name": FeatureName.parse(fields["name"]),
-        "endpoint": endpoints[fields["endpoint"]],
+        "name": name,
+        "endpoint": CONTEXT if contextual else endpoints[fields["endpoint"]],
+        "column": fields.get("column", name.name),
         "data_type": canonical_type(fields["data_type"]),
         "tags": tuple(fields.get("tags", ())),
         "max_age": parse_duration(fields["max_age"]) if "max_age" in fields else None,

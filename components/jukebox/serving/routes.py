@@ -10,7 +10,7 @@ from jukebox.errors import InvalidType, MissingColumn
 from jukebox.features.data_types import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
     import pyarrow as pa
@@ -32,7 +32,9 @@ class Way:
         """Return the key columns of ``entity``; raises MissingColumn with the names that would do."""
         if len(self.keys) == 1:
             [(given, column)] = self.keys
-            for name in (given, *self.other_names):
+            if given in entity:
+                return {column: entity[given]}
+            for name in self.other_names:
                 if name in entity:
                     return {column: entity[name]}
         missing = [name for name, _ in self.keys if name not in entity]
@@ -41,6 +43,11 @@ class Way:
             there = ", ".join(map(repr, entity)) or "nothing"
             raise MissingColumn(f"feature '{self.feature}' is read by {names}, and the entity has {there}")
         return {column: entity[name] for name, column in self.keys}
+
+    def named(self, entity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Yield the parts of the key under what requests call them, whichever name ``entity`` has for a sole one."""
+        key = self.key(entity)
+        return ((name, key[column]) for name, column in self.keys)
 
 
 @dataclass(frozen=True)
@@ -105,20 +112,3 @@ def _way(entry: Entry, registered: RegisteredFeature) -> Way:
     free = len(keys) == 1 and columns[0] not in given
     others = dict.fromkeys([*(key.primitive_entity for key in keys), registered.name.entity]) if free else ()
     return Way(registered.name.short, named, tuple(others))
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """A request that the registry has been asked about: its features in order, and the ways to each table."""
-
-    features: tuple[Any, ...]  # Route | Given
-    tables: Mapping[tuple[str, str], tuple[Way, ...]] = field(hash=False)
-    layouts: Mapping[tuple[str, str], Layout] = field(hash=False)
-
-
-def ways(routes: Sequence[Route]) -> dict[tuple[str, str], tuple[Way, ...]]:
-    """Return the ways to each table, by store and table, each once."""
-    found: dict[tuple[str, str], dict[Way, None]] = {}
-    for each in routes:
-        found.setdefault((each.source.store, each.source.table), {})[each.way] = None
-    return {place: tuple(each) for place, each in found.items()}

@@ -100,8 +100,7 @@ class Column(NamedTuple):
         if self.verdict.all_fresh:
             return self.held
         return [
-            held if status == "fresh" else None
-            for held, status in zip(self.held, self.verdict.statuses, strict=True)
+            held if status == "fresh" else None for held, status in zip(self.held, self.verdict.statuses, strict=True)
         ]
 
     def value(self, place: int) -> FeatureValue:
@@ -149,7 +148,9 @@ class FeatureVectors(Sequence[FeatureVector]):
             columns[column.name] = _array(column)
             if states:
                 zone = "UTC" if column.verdict.zoned else None
-                columns[f"{column.name}.event_time"] = pa.array(column.verdict.times, pa.int64()).cast(pa.timestamp("ns", zone))
+                columns[f"{column.name}.event_time"] = pa.array(column.verdict.times, pa.int64()).cast(
+                    pa.timestamp("ns", zone)
+                )
                 columns[f"{column.name}.status"] = pa.array(column.verdict.statuses, pa.string())
         return pa.table(columns)
 

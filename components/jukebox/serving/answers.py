@@ -1,0 +1,79 @@
+"""From rows to vectors: what was passed, what was found, and what of it was known at the moment of the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+from jukebox.serving.contextual import Given
+from jukebox.serving.moments import judged, nanoseconds, require_clock
+from jukebox.serving.routes import Route
+from jukebox.serving.served import Served
+from jukebox.serving.vectors import Column, FeatureVectors, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from jukebox.core.layouts import Row
+    from jukebox.serving.lookups import Lookup
+
+
+@dataclass(frozen=True)
+class Request:
+    """Whom features are read for: entities, with what is known in the request alone, as of ``at`` or of ``now``."""
+
+    entities: Sequence[Mapping[str, Any]]
+    context: Mapping[str, Any]
+    at: datetime | None
+    now: datetime
+    id: str
+
+    @property
+    def moment(self) -> datetime:
+        """The moment that they are read for."""
+        return self.now if self.at is None else self.at
+
+
+def checked(lookup: Lookup, request: Request) -> dict[str, list[Any]]:
+    """Return the contextual values that were passed, by what they are called, for each entity.
+
+    Raises MissingColumn and InvalidType for what was not passed or does not fit, and InvalidType for an ``at`` with a
+    zone where the features' times have none.
+    """
+    given: dict[str, list[Any]] = {}
+    for feature in lookup.features:
+        if isinstance(feature, Given):
+            given[feature.name] = [feature.value(entity, request.context) for entity in request.entities]
+        elif request.at is not None:
+            require_clock(request.at, feature)
+    return given
+
+
+def answered(
+    lookup: Lookup, request: Request, given: Mapping[str, Sequence[Any]], groups: Sequence[Sequence[Row | None]]
+) -> FeatureVectors:
+    """Return the vectors that rows, in the groups of the lookup, and what was given make."""
+    at, count = nanoseconds(request.moment), len(request.entities)
+    verdicts = [judged(groups[group], rules, at) for group, rules in lookup.rules]
+    passed = Verdict(["fresh"] * count, [None] * count, zoned=True, all_fresh=True)
+    columns = []
+    for feature, place in zip(lookup.features, lookup.groups, strict=True):
+        name, versioned = feature.name, feature.registered.versioned
+        if isinstance(feature, Route) and place is not None:
+            group, verdict = place
+            column = feature.column
+            held = [None if row is None else row.values[column] for row in groups[group]]
+            columns.append(Column(name, versioned, feature.type, held, verdicts[verdict]))
+        else:
+            columns.append(Column(name, versioned, feature.type, given[name], passed))
+    return FeatureVectors(columns, count, request.id)
+
+
+def served(lookup: Lookup, request: Request, model: str | None, vectors: FeatureVectors) -> Served:
+    """Return what is told of a round; a moment without a zone is told as UTC's, of which it was read."""
+    at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
+    ways = [way for read in lookup.tables for way in read.ways]
+    entities = [{name: value for way in ways for name, value in way.named(entity)} for entity in request.entities]
+    return Served(request.id, at, entities, vectors.columns, model)
