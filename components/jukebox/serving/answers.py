@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jukebox.serving.contextual import Given
 from jukebox.serving.moments import judged, nanoseconds, require_clock
 from jukebox.serving.routes import Route
-from jukebox.serving.served import Served
+from jukebox.serving.served import Served, ServedFeature
 from jukebox.serving.vectors import Column, FeatureVectors, Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jukebox.core.layouts import Row
+    from jukebox.engine.requests import Entry
     from jukebox.serving.lookups import Lookup
 
 
@@ -76,4 +77,11 @@ def served(lookup: Lookup, request: Request, model: str | None, vectors: Feature
     at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
     ways = [way for read in lookup.tables for way in read.ways]
     entities = [{name: value for way in ways for name, value in way.named(entity)} for entity in request.entities]
-    return Served(request.id, at, entities, vectors.columns, model)
+    features = [_told(*each) for each in zip(lookup.entries, vectors.columns, strict=True)]
+    return Served(request.id, at, entities, features, model)
+
+
+def _told(entry: Entry, column: Column) -> ServedFeature:
+    verdict = column.verdict
+    found = column.values(), verdict.datetimes(), verdict.statuses, column.type
+    return ServedFeature(column.feature, *found, max_age=entry.max_age, keys=entry.keys)

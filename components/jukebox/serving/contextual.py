@@ -1,4 +1,4 @@
-"""Contextual features: known only in the request, such as the device; passed by the caller and checked for their type."""
+"""Contextual features: known only in the request, such as the device; passed by the caller and checked for type."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def looked_up(entries: tuple[Entry, ...], registry: Registry, online: Callable[[
     places = list(dict.fromkeys((each.source.store, each.source.table) for each in routes))
     tables = tuple(_table_read(place, routes, online) for place in places)
     groups = {(read.store, read.table, way): i for i, (read, way) in enumerate(_ways(tables))}
-    rules = {pair: None for pair in (((groups[_group(each)], each.rules)) for each in routes)}
+    rules = dict.fromkeys((groups[_group(each)], each.rules) for each in routes)
     at = {pair: place for place, pair in enumerate(rules)}
     named = tuple(
         (groups[_group(each)], at[groups[_group(each)], each.rules]) if isinstance(each, Route) else None

@@ -48,7 +48,8 @@ def requested(lineage: LineageSource, model: str) -> tuple[Entry, ...]:
 def _training_sets(graph: Graph, names: list[str]) -> list[Manifest]:
     """Return the manifests of the training sets that a walk met, which together name the features."""
     artifacts = [node for node in graph.nodes if node.kind == "artifact" and node.type != FEATURE and node.uri]
-    found, failed = [], StorageError("no training set of it is recorded")
+    found: list[Manifest] = []
+    failed: Exception = StorageError("no training set of it is recorded")
     for node in artifacts:
         try:
             found.append(Manifest.read(node.uri, _KIND))

@@ -82,9 +82,11 @@ class FeatureReader:
         then is a URI. ``options`` are the reader's. Raises NotRegistered for a model that the lineage does not know,
         or one that no feature went into.
         """
-        if lineage is None and not isinstance(registry, str):
-            raise InvalidType("the registry is no URI; give the lineage of its models too")
-        source = open_lineage(registry) if lineage is None and isinstance(registry, str) else lineage
+        source = lineage
+        if source is None:
+            if not isinstance(registry, str):
+                raise InvalidType("the registry is no URI; give the lineage of its models too")
+            source = open_lineage(registry)
         reader = cls(registry, **options)
         reader.model, reader._asked = model, partial(requested, source, model)
         reader._find(None)
@@ -187,7 +189,7 @@ class FeatureReader:
         try:
             return lookup, self._answered(lookup, request, timeout)
         except (NotRegistered, SourceChanged):
-            # What the registry said has changed since: a table was loaded anew, under another name or with other columns.
+            # What the registry said has changed: a table was loaded anew, under another name or with other columns.
             self._lookups.pop(_key(features), None)
             now = self._find(features)
             if now == lookup:

@@ -85,6 +85,10 @@ class Verdict(NamedTuple):
         moment = _EPOCH + timedelta(microseconds=found // 1_000)
         return moment if self.zoned else moment.replace(tzinfo=None)
 
+    def datetimes(self) -> list[datetime | None]:
+        """Return the event times of all rows."""
+        return [self.time(place) for place in range(len(self.times))]
+
 
 class Column(NamedTuple):
     """One feature of all entities: what their rows ``held``, of which a verdict says what may be used."""
