@@ -71,6 +71,7 @@ class Emulator:
     def freeze(self) -> None:
         """Stop it where it is: connections stay, and nothing answers."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -28,9 +28,7 @@ def bare(count: int, seed: int):
     def load():
         for start in range(0, count, ROWS_AT_ONCE):
             request = MutateRows(table_name=PATH + table)
-            for key, value in zip(
-                keys[start : start + ROWS_AT_ONCE], cells[start : start + ROWS_AT_ONCE], strict=True
-            ):
+            for key, value in zip(keys[start : start + ROWS_AT_ONCE], cells[start : start + ROWS_AT_ONCE], strict=True):
                 entry = request.entries.add()
                 entry.row_key = key
                 cell = entry.mutations.add().set_cell

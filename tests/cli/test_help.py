@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COMMANDS = get_command(app).commands
 TRAINING = ["register", "load-offline", "prepare-training-set", "verify", "replay", "statistics"]
-SERVING = ["load-online", "get", "lineage"]
+SERVING = ["load-online", "unload-online", "get", "lineage"]
 
 
 def test_the_commands_come_in_the_order_of_the_work() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jukebox.cli.arguments import AsJson, Registry, Store, Text  # noqa: TC001 - typer reads the annotations
+from jukebox.cli.arguments import AsJson, Registry, Text  # noqa: TC001 - typer reads the annotations
 from jukebox.errors import InvalidValue
 from jukebox.stores import DEFAULT_REGISTRY, place
 
@@ -73,7 +73,14 @@ def load_online(
         "date": date,
         "start": start,
         "end": end,
-        **_filter(known, filter_keys, filter_data_endpoint, filter_storage_format, uri_prefix, date or end),
+        **_filter(
+            known,
+            filter_keys,
+            endpoint=filter_data_endpoint,
+            storage=filter_storage_format,
+            prefix=uri_prefix,
+            day=date or end,
+        ),
     }
     where = _store(store, project, bigtable_instance, bigtable_table)
     if dry_run:
@@ -115,7 +122,7 @@ def _store(store: str | None, project: str | None, instance: str | None, table: 
 
 
 def _filter(
-    registry: str, keys: str | None, endpoint: str | None, storage: str | None, prefix: str | None, day: str | None
+    registry: str, keys: str | None, *, endpoint: str | None, storage: str | None, prefix: str | None, day: str | None
 ) -> dict[str, Any]:
     """Return what ``online_load.run`` is to be told of the only keys to load."""
     columns = _columns(keys)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.layouts import Layout
 
+_UNITS = {1: "ns", 10**3: "us", 10**6: "ms", 10**9: "s", 86_400 * 10**9: "D"}
 _SALTS = [bytes([salt]) for salt in range(256)]
 _BLANK = 0x20
 _MILLISECOND = 10**6  # nanoseconds
@@ -110,7 +111,8 @@ def check_times(layout: Layout, rows: pa.Table) -> None:
     raw, _ = ticks(rows[name])
     early, late = raw < 0, raw > _LAST * _MILLISECOND // _tick(layout)
     if early.any() or late.any():
-        first = rows[name][int(np.flatnonzero(early | late)[0])].as_py()
+        # Beyond the year 9999 there is no datetime.
+        first = np.datetime64(int(raw[early | late][0]), _UNITS[_tick(layout)])
         raise InvalidValue(
             f"event time '{name}' holds {int(early.sum()):,} values before 1970 and {int(late.sum()):,} after 9999, "
             f"the first is {first}; a Bigtable timestamp begins in 1970"

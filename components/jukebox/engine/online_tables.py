@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time, timezone
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from jukebox.core.coordinates import column, coordinates
-from jukebox.core.fingerprints import fingerprint_of
 from jukebox.core.layouts import layout_of
 from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.newest import newest_per_key
@@ -19,13 +18,20 @@ from jukebox.formats import parquet
 from jukebox.tables import Source, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from jukebox.engine.catalog import Partition
     from jukebox.engine.key_filters import KeyFilter
     from jukebox.engine.newest import Newest
-    from jukebox.stores import Loaded, OnlineStore, RegisteredFeature
+    from jukebox.stores import Loaded, OnlineStore, RegisteredFeature, Written
+
+    # From a store, a load, a table's name and version to the number of keys, and what became of their rows.
+    Writer = Callable[[OnlineStore, "OnlineTable", str, int | None], tuple[int, Written]]
+
+
+_ROWS_AT_ONCE = 100_000
+_KEPT = 2  # versions: the one that is served, and the one to go back to
 
 
 @dataclass(frozen=True)
@@ -111,20 +117,21 @@ class OnlineTable:
         kinds = pa.schema([there.field(name) for name in self.keys])
         return self.only.read(self.members[0].feature.endpoint.keys, kinds)
 
-    def rows(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of all partitions; a static row is as new as the date of its partition."""
+    @property
+    def is_static(self) -> bool:
+        """Whether a row is true at all times: then it is as new as the date of its partition."""
         about = self.parts[0].manifest
-        for part in self.held():
-            for batch in read_partitions([part], self.columns):
-                dated = about.details["static"] and about.event_time is not None
-                yield _dated(batch, about.event_time, part.day) if dated else batch
+        return bool(about.details["static"]) and about.event_time is not None
 
     def newest(self) -> Newest:
         """Return the newest row of every key that is wanted; there must be rows."""
-        batches = read_partitions(self.parts, self.columns)
-        if self.parts[0].manifest.details["static"]:
-            batches = self.rows()
+        batches = self._dated() if self.is_static else read_partitions(self.parts, self.columns)
         return newest_per_key(batches, keys=self.keys, only=self.wanted(), **self.roles)
+
+    def _dated(self) -> Iterator[pa.RecordBatch]:
+        for part in self.held():
+            for batch in read_partitions([part], self.columns):
+                yield dated(batch, str(self.parts[0].manifest.event_time), part.day)
 
 
 def of_dates(parts: Sequence[Partition], days: Sequence[date] | None) -> tuple[Partition, ...]:
@@ -157,20 +164,37 @@ def load_table(
     are not among them are gone, and the former version is there to go back to. Partitions without rows change
     nothing. Raises MissingColumn and InvalidType for filter keys that do not fit, StorageError and CorruptData.
     """
+    return load_with(partial(_write, progress), online, load, table=table, replace=replace)
+
+
+def load_with(
+    write: Writer, online: OnlineStore, load: OnlineTable, *, table: str | None = None, replace: bool = False
+) -> OnlineLoad:
+    """Do what ``load_table`` does; ``write`` is who takes the rows to the table's version, None the served one."""
     name = table or load.name
+    roots = tuple(sorted({part.table for part in load.parts}))
+    sources = tuple(Source(str(part.path), part.manifest.fingerprint) for part in load.parts)
     if not load.held():
-        return _nothing(load, name)
-    newest = load.newest()
+        return OnlineLoad(name, load.versions, 0, 0, 0, 0, combined(()), roots, sources)
     version = max(online.versions(name).held, default=0) + 1 if replace else None
-    write = partial(online.write, name, newest.rows, keys=load.keys, entity=load.entity, **load.roles)
-    counts = write(version=version, progress=progress)
+    rows, done = write(online, load, name, version)
     if version is not None:
         online.serve(name, version)
-        for former in online.versions(name).held[:-2]:
+        for former in online.versions(name).held[:-_KEPT]:
             online.drop(name, former)
-    fingerprint = fingerprint_of(newest.rows, newest.rows.schema)
-    told = (newest.read, newest.rows.num_rows, counts.written, counts.older)
-    return OnlineLoad(name, load.versions, *told, fingerprint, *_sources(load), online.versions(name).current)
+    fingerprint = combined([*(source.fingerprint for source in sources), str(rows)])
+    read = sum(part.manifest.rows for part in load.parts)
+    served = online.versions(name).current
+    told = (read, rows, done.written, done.older, fingerprint)
+    return OnlineLoad(name, load.versions, *told, roots, sources, served)
+
+
+def _write(
+    progress: Loaded | None, online: OnlineStore, load: OnlineTable, name: str, version: int | None
+) -> tuple[int, Written]:
+    rows = load.newest().rows
+    about: Any = {"keys": load.keys, "entity": load.entity, **load.roles}
+    return rows.num_rows, online.write(name, rows, version=version, progress=progress, **about)
 
 
 def estimated(load: OnlineTable, *, table: str | None = None) -> Estimate:
@@ -187,19 +211,8 @@ def estimated(load: OnlineTable, *, table: str | None = None) -> Estimate:
     return Estimate(name, newest.read, newest.rows.num_rows, size + newest.rows.num_rows * len(column(name, 1)))
 
 
-_ROWS_AT_ONCE = 100_000
-
-
-def _nothing(load: OnlineTable, name: str) -> OnlineLoad:
-    return OnlineLoad(name, load.versions, 0, 0, 0, 0, combined(()), *_sources(load))
-
-
-def _sources(load: OnlineTable) -> tuple[tuple[str, ...], tuple[Source, ...]]:
-    roots = tuple(sorted({part.table for part in load.parts}))
-    return roots, tuple(Source(str(part.path), part.manifest.fingerprint) for part in load.parts)
-
-
-def _dated(batch: pa.RecordBatch, event_time: str, day: date) -> pa.RecordBatch:
+def dated(batch: pa.RecordBatch, event_time: str, day: date) -> pa.RecordBatch:
+    """Return static rows as new as ``day``."""
     # All static rows bear the time 1970 in feature tables: by it a delivery loaded late would beat a newer one.
     moment = datetime.combine(day, time.min, timezone.utc)
     place = batch.schema.get_field_index(event_time)

@@ -57,8 +57,9 @@ def run(
     MissingColumn for a filter without the key columns, StorageError, and on Beam JobFailed.
     """
     known = open_registry(registry)
-    filtered = None if filter_keys is None else KeyFilter(filter_keys, filter_format, filter_columns)
-    tables = _tables(known, features, feature_table, feature_set, _days(date, start, end), filtered, table)
+    asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
+    asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
+    tables = _tables(known, **asked, feature_set=feature_set)
     if beam_pipeline_args:
         from jukebox.engine.beam_online import load_table_on_beam
 
@@ -87,12 +88,9 @@ def estimate(
     filter_format: str | None = None,
 ) -> list[Estimate]:
     """Return the rows and bytes that ``run`` would send of each table; no store is asked, and nothing is written."""
-    filtered = None if filter_keys is None else KeyFilter(filter_keys, filter_format, filter_columns)
-    days = _days(date, start, end)
-    known = open_registry(registry)
-    return [
-        estimated(each, table=table) for each in _tables(known, features, feature_table, None, days, filtered, table)
-    ]
+    asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
+    asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
+    return [estimated(each, table=table) for each in _tables(open_registry(registry), **asked)]
 
 
 def unload(*, registry: str, features: Sequence[str], drop: bool = True) -> list[OnlineSource]:
@@ -122,6 +120,14 @@ def _served_at(known: Registry, versioned: str) -> tuple[str, str] | None:
     return found.store, found.table
 
 
+def _filter(
+    path: str | None, storage: str | None, columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None
+) -> KeyFilter | None:
+    if path is None and (storage is not None or columns is not None):
+        raise InvalidValue("filter_format and filter_columns are about filter_keys, and there are none")
+    return None if path is None else KeyFilter(path, storage, columns)
+
+
 def _days(date: str | None, start: str | None, end: str | None) -> Any:
     asked = any(text is not None for text in (date, start, end))
     return dates_between(on=date, start=start, end=end) if asked else None
@@ -129,12 +135,13 @@ def _days(date: str | None, start: str | None, end: str | None) -> Any:
 
 def _tables(
     known: Registry,
+    *,
     features: Sequence[str] | None,
     feature_table: str | None,
-    feature_set: str | None,
+    table: str | None,
     days: Any,
     filtered: KeyFilter | None,
-    table: str | None,
+    feature_set: str | None = None,
 ) -> list[OnlineTable]:
     names = _names(features, feature_table)
     groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])

@@ -39,7 +39,7 @@ def online_load(
         start: The first of a range of dates to load.
         end: The last of a range of dates to load.
         filter_keys: The path of a data set whose keys are the only ones to load.
-        filter_columns: Its keys, each with primitive_entity, identifier and column_name; by default named as the table's.
+        filter_columns: Its keys, each with primitive_entity, identifier, column_name; by default the table's.
         filter_format: Its storage format, where its files' ending does not tell.
         replace: Whether the rows take the place of all that the table held.
         beam_pipeline_args: Flags of a Beam pipeline that does the load, such as its runner.

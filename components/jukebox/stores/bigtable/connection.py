@@ -23,6 +23,8 @@ with warnings.catch_warnings():
     except ImportError as exc:
         raise MissingDependency.of("google-cloud-bigtable", "bigtable") from exc
 
+__all__ = ["CheckAndMutateRow", "Connection", "MutateRows", "ReadRows", "grpc", "translated"]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

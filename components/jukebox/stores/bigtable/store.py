@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jukebox.core import coordinates
+from jukebox.core import coordinates, rowkeys
 from jukebox.core.layouts import Layout, layout_of
 from jukebox.core.newest import newest_rows
 from jukebox.errors import CorruptData, InvalidValue, NotRegistered
@@ -166,7 +166,7 @@ class BigtableStore:
 
     def forget(self, entity: str, keys: Sequence[Sequence[Any]]) -> None:
         """Take away the whole rows of these keys of an entity, whatever table's features they hold."""
-        rows = [coordinates.row_key(entity, coordinates.rowkeys.encode_one(key)) for key in keys]
+        rows = [coordinates.row_key(entity, rowkeys.encode_one(key)) for key in keys]
         request = MutateRows(table_name=self.place.path, app_profile_id=self.place.app_profile)
         for row in rows:
             entry = request.entries.add(row_key=row)
