@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.splits import Split
+from jukebox.engine import contextual
 from jukebox.engine.catalog import Partition, grouped, registered
 from jukebox.engine.labels import label_fingerprint
 from jukebox.engine.requests import Asked, asked, normalized
@@ -75,7 +76,10 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the rows of a training set follow from; ``members`` are its columns, in order."""
+    """Everything that the rows of a training set follow from; ``members`` are its columns, in order.
+
+    ``context`` are contextual features, which the labels bring.
+    """
 
     labels: str
     label_time: str
@@ -85,6 +89,7 @@ class Plan:
     allow_exact: bool = True
     as_known: bool = True
     proof: str = "sample"
+    context: tuple[Asked, ...] = ()
 
     @property
     def label_keys(self) -> frozenset[str]:
@@ -126,6 +131,11 @@ def planned(
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
     rule, entries = Split.parse(split), normalized(features)
     found = registered(registry, [entry.name for entry in entries], feature_set)
+    wanted = list(zip(entries, found, strict=True))
+    context = tuple(contextual.from_labels(*each) for each in wanted if each[1].feature.contextual)
+    entries, found = [[each[i] for each in wanted if not each[1].feature.contextual] for i in (0, 1)]
+    if not entries:
+        raise InvalidValue("the request asks for contextual features alone; the labels have them already")
     members = asked(entries, found)
     once = list({feature.versioned: feature for feature in found}.values())
     lying = {f.versioned: parts for parts, group in grouped(registry, once, feature_tables) for f in group}
@@ -138,7 +148,8 @@ def planned(
         same = (tuple(part.path for part in parts), tuple(role.items()))
         before = tables[same].members if same in tables else ()
         tables[same] = PlannedTable(parts, (*before, member), role)
-    return Plan(place(labels), label_time, tuple(tables.values()), tuple(members), rule, allow_exact, as_known, proof)
+    rules = (rule, allow_exact, as_known, proof)
+    return Plan(place(labels), label_time, tuple(tables.values()), tuple(members), *rules, context=context)
 
 
 def _by_key(renamed: Mapping[str, str], keys: Collection[str], of: str) -> dict[str, str]:
@@ -184,8 +195,8 @@ def plan_of(manifest: Manifest) -> Plan:
     for number, table in enumerate(about["tables"]):
         mine = [m for m, told in zip(members, about["features"], strict=True) if told["table"] == number]
         tables.append(PlannedTable(tuple(parts[path] for path in table["partitions"]), tuple(mine), table["keys"]))
-    split = Split.parse(about["split"])
-    return Plan(manifest.inputs[0].uri, tables=tuple(tables), members=tuple(members), split=split, **about["rules"])
+    rules = {"split": Split.parse(about["split"]), "context": contextual.of_manifest(about), **about["rules"]}
+    return Plan(manifest.inputs[0].uri, tables=tuple(tables), members=tuple(members), **rules)
 
 
 def _member(told: Mapping[str, Any]) -> Asked:
