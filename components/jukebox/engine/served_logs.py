@@ -7,7 +7,9 @@
     key:<name>:<kind>         what the entity gave under a name: 'key:origin:text', 'key:user:integer'
     <feature>@<version>       the value that was answered, and beside it '… event_time' and '… status'
 
-A column that a file lacks was not served to its rows: there the status is null, and nowhere else.
+A feature that was asked for with a limit of age or in a role has a column of its own for it, which says so as a URL
+does: ``<feature>@<version>?max_age=1h&key.base=origin``. A column that a file lacks was not served to its rows: there
+the status is null, and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,24 +17,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 import pyarrow as pa
 
 from jukebox.core import rowkeys
-from jukebox.errors import InvalidType, InvalidValue, NoPartition, StorageError, reason
+from jukebox.engine.requests import Entry
+from jukebox.errors import CorruptData, InvalidType, InvalidValue, NoPartition, StorageError, reason
 from jukebox.formats import parquet
 from jukebox.formats.files import source_files
 from jukebox.tables import combined, file_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 REQUEST_ID, POSITION, MODEL, SERVED_AT = "request_id", "position", "model", "served_at"
 UTC = pa.timestamp("us", "UTC")
 ABOUT = pa.schema([(REQUEST_ID, pa.string()), (POSITION, pa.int32()), (MODEL, pa.string()), (SERVED_AT, UTC)])
 STATUS_TYPE = pa.string()
-FRESH, STALE, MISSING = "fresh", "stale", "missing"
-_KEY, _DATES = "key:", "date=*"
+FRESH, STALE = "fresh", "stale"
+KEY = "key:"
+_DATES, _MAX_AGE, _ROLE = "date=*", "max_age", "key."
 _LARGE = "large integer"
 _KEY_TYPES = {
     "bool": pa.bool_(),
@@ -46,20 +51,42 @@ _KEY_TYPES = {
 }
 
 
-def event_time_of(feature: str) -> str:
-    """Return the column of the event times of a versioned feature's values."""
-    return f"{feature} event_time"
+def column_of(feature: str, max_age: str | None = None, keys: Mapping[str, str] | None = None) -> str:
+    """Return the column of a versioned feature as it was asked for, ``keys`` from entity's name to key column.
+
+    >>> column_of("/entity/a/component/b/name/c@1", "1h", {"base": "origin"})
+    '/entity/a/component/b/name/c@1?max_age=1h&key.base=origin'
+    """
+    told = {} if max_age is None else {_MAX_AGE: max_age}
+    told |= {f"{_ROLE}{name}": key for name, key in sorted((keys or {}).items())}
+    return f"{feature}?{urlencode(told)}" if told else feature
 
 
-def status_of(feature: str) -> str:
-    """Return the column that says what became of a versioned feature: fresh, stale or missing."""
-    return f"{feature} status"
+def entry_of(column: str) -> Entry:
+    """Return what was asked for, from the column that ``column_of`` named; raises CorruptData for another text."""
+    feature, _, query = column.partition("?")
+    try:
+        told = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    except ValueError as exc:
+        raise CorruptData(f"'{column}' is no column of a log: {exc}") from exc
+    keys = {name.removeprefix(_ROLE): key for name, key in told.items() if name.startswith(_ROLE)}
+    return Entry(feature, column, told.get(_MAX_AGE), keys=keys)
+
+
+def event_time_of(column: str) -> str:
+    """Return the column of the event times of a feature's values."""
+    return f"{column} event_time"
+
+
+def status_of(column: str) -> str:
+    """Return the column that says what became of a feature: fresh, stale, missing or of an unknown entity."""
+    return f"{column} status"
 
 
 def key_column(name: str, value: Any) -> str:
     """Return the column of what an entity gives under ``name``; raises InvalidType for what is no key."""
     kind = rowkeys.kind_of(value)
-    return f"{_KEY}{name}:{_LARGE if kind == 'integer' and value >= 2**63 else kind}"
+    return f"{KEY}{name}:{_LARGE if kind == 'integer' and value >= 2**63 else kind}"
 
 
 def key_type(column: str) -> pa.DataType:
@@ -84,11 +111,11 @@ class ServedLog:
     def keys(self, name: str, kind: str) -> list[str]:
         """Return the columns of what entities gave under ``name``, as far as it is of a kind of keys."""
         kinds = (kind, _LARGE) if kind == "integer" else (kind,)
-        return [column for each in kinds if (column := f"{_KEY}{name}:{each}") in self.schema.names]
+        return [column for each in kinds if (column := f"{KEY}{name}:{each}") in self.schema.names]
 
     def kinds(self, name: str) -> list[str]:
         """Return the kinds of what entities gave under ``name``."""
-        return [each.rpartition(":")[2] for each in self.schema.names if each.rpartition(":")[0] == f"{_KEY}{name}"]
+        return [each.rpartition(":")[2] for each in self.schema.names if each.rpartition(":")[0] == f"{KEY}{name}"]
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the files' bytes; raises StorageError."""
@@ -99,7 +126,9 @@ class ServedLog:
         wanted = pa.schema([self.schema.field(name) for name in columns])
         for file in self.files:
             there = set(parquet.schema(file).names)
-            for batch in parquet.read(file, columns=[name for name in [SERVED_AT, *columns] if name in there]):
+            # A file may have none of the columns, and has rows all the same.
+            read = [name for name in dict.fromkeys([SERVED_AT, *columns]) if name in there]
+            for batch in parquet.read(file, columns=read):
                 arrays = [
                     batch.column(batch.schema.get_field_index(field.name)).cast(field.type)
                     if field.name in there

@@ -75,8 +75,8 @@ def answered(
 def served(lookup: Lookup, request: Request, model: str | None, vectors: FeatureVectors) -> Served:
     """Return what is told of a round; a moment without a zone is told as UTC's, of which it was read."""
     at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
-    ways = [way for read in lookup.tables for way in read.ways]
-    entities = [{name: value for way in ways for name, value in way.named(entity)} for entity in request.entities]
+    names = dict.fromkeys(name for read in lookup.tables for way in read.ways for name in way.names)
+    entities = [{name: entity[name] for name in names if name in entity} for entity in request.entities]
     features = [_told(*each) for each in zip(lookup.entries, vectors.columns, strict=True)]
     return Served(request.id, at, entities, features, model)
 

@@ -10,7 +10,7 @@ from jukebox.errors import InvalidType, MissingColumn
 from jukebox.features.data_types import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     import pyarrow as pa
@@ -44,10 +44,10 @@ class Way:
             raise MissingColumn(f"feature '{self.feature}' is read by {names}, and the entity has {there}")
         return {column: entity[name] for name, column in self.keys}
 
-    def named(self, entity: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the parts of the key under what requests call them, whichever name ``entity`` has for a sole one."""
-        key = self.key(entity)
-        return ((name, key[column]) for name, column in self.keys)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that an entity may give a part of the key by."""
+        return (*(name for name, _ in self.keys), *self.other_names)
 
 
 @dataclass(frozen=True)
