@@ -56,7 +56,7 @@ class Emulator:
         while True:
             try:
                 socket.create_connection(("localhost", self.port), timeout=1).close()
-            except OSError:
+            except OSError:  # noqa: PERF203 - an attempt
                 if time.monotonic() > end or self.process.poll() is not None:
                     raise
                 time.sleep(0.02)

@@ -20,7 +20,6 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 import pit_processes as processes  # noqa: E402
 from pit_processes import Skipped  # noqa: E402
-
 from tests.emulators import MISSING, Emulator, cbtemulator  # noqa: E402
 
 LOADS = ["bare", "jukebox", "jukebox_columns", "jukebox_created", "jukebox_again", "library", "feast"]
@@ -51,7 +50,7 @@ def load(asked: argparse.Namespace) -> list[dict]:
         try:
             found[peer] = run(peer, asked.rows, asked)
             say(part="load", peer=peer, **{f"{kind}_us_a_row": round(value, 2) for kind, value in found[peer].items()})
-        except Skipped as exc:
+        except Skipped as exc:  # noqa: PERF203 - a peer
             say(part="load", peer=peer, skipped=str(exc))
     bars = []
     if "feast" in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -42,7 +43,7 @@ def bare(count: int, seed: int):
     return load
 
 
-def jukebox(count: int, seed: int, *, options: str = "", created: bool = False):
+def jukebox(count: int, seed: int, *, options: str = "", created: bool = False, version: int | None = None):
     """The store's own write, from Arrow to checked statuses."""
     from jukebox.stores import open_online
 
@@ -52,8 +53,13 @@ def jukebox(count: int, seed: int, *, options: str = "", created: bool = False):
     name = f"jukebox{len(options)}{created:d}"
     store = open_online(f"bigtable://{PROJECT}/{INSTANCE}/{name}{options}")
     about = {"keys": ["user"], "event_time": "at", "created_time": "made" if created else None}
-    store.write("features", rows.slice(0, 1), **about)
-    return lambda: store.write("features", rows, **about)
+    versions = itertools.count(1)
+
+    def load():
+        # Into an empty version each time, unless it is to stand already.
+        store.write("features", rows, **about, version=version or next(versions))
+
+    return load
 
 
 def jukebox_columns(count: int, seed: int):
@@ -68,9 +74,7 @@ def jukebox_created(count: int, seed: int):
 
 def jukebox_again(count: int, seed: int):
     """The same when all of the rows stand already."""
-    load = jukebox(count, seed, created=True)
-    load()
-    return load
+    return jukebox(count, seed, created=True, version=1)
 
 
 def library(count: int, seed: int):

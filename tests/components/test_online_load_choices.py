@@ -1,4 +1,4 @@
-"""What of the feature tables is loaded, and what is no longer served: dates, filters of endpoints, versions, unloading."""
+"""What of the feature tables is loaded, and what is no longer served: dates, filters, versions, unloading."""
 
 from __future__ import annotations
 

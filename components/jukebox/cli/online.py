@@ -67,7 +67,7 @@ def load_online(
     known = options.there(registry)
     asked: dict[str, Any] = {
         "registry": known,
-        "features": None if features is None else list(options.request(features)),
+        "features": None if features is None else options.request(features),
         "feature_table": None if feature_table is None else place(feature_table),
         "table": table,
         "date": date,

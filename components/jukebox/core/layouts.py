@@ -160,8 +160,9 @@ def layout_of(
 ) -> Layout:
     """Return the layout of rows of ``schema``; all columns that are no key and no time are values.
 
-    ``entity`` is by default the names of the key columns with ``+`` between. Raises MissingColumn, NameClash for one column in two roles, and InvalidType for keys, times and values of types
-    that they cannot have, a naive and a zoned time together among them.
+    ``entity`` is by default the names of the key columns with ``+`` between. Raises MissingColumn, NameClash for one
+    column in two roles, and InvalidType for keys, times and values of types that they cannot have, a naive and a zoned
+    time together among them.
     """
     times = [name for name in (event_time, created_time) if name is not None]
     roles = [*keys, *times]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Ragged:
     def to_bytes(self) -> list[bytes]:
         """Return the strings as Python's."""
         data, places = self.data.tobytes(), self.offsets.tolist()
-        return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+        return [data[start:end] for start, end in pairwise(places)]
 
     def to_arrow(self) -> pa.LargeBinaryArray:
         """Return the strings as an Arrow array without nulls."""

@@ -55,8 +55,8 @@ class Job:
 
     def write(self, online: OnlineStore, rows: pa.Table) -> Written:
         """Write rows to the table's version."""
-        times = {"event_time": self.event_time, "created_time": self.created_time}
-        return online.write(self.table, rows, keys=self.keys, entity=self.entity, version=self.version, **times)
+        about: dict[str, Any] = {"keys": self.keys, "entity": self.entity, "version": self.version}
+        return online.write(self.table, rows, event_time=self.event_time, created_time=self.created_time, **about)
 
 
 class Reduce(beam.DoFn):  # type: ignore[misc]
@@ -114,7 +114,7 @@ def load_table_on_beam(
         return load_with(partial(_write, store, beam_pipeline_args), online, load, table=table, replace=replace)
 
 
-def _write(
+def _write(  # noqa: PLR0917 - the first two are bound before
     store: str, arguments: Sequence[str], online: OnlineStore, load: OnlineTable, name: str, version: int | None
 ) -> tuple[int, Written]:
     tasks = list(_tasks(load))

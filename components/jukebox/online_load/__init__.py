@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jukebox.engine.online_tables import Estimate
-    from jukebox.stores import Loaded, Registry
+    from jukebox.stores import Loaded, RegisteredFeature, Registry
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
     registry: str,
     feature_table: str | None = None,
     feature_set: str | None = None,
-    features: Sequence[str] | None = None,
+    features: Sequence[str] | Mapping[str, str] | None = None,
     table: str | None = None,
     date: str | None = None,
     start: str | None = None,
@@ -44,7 +44,8 @@ def run(
 ) -> Manifest:
     """Make the online store at ``store`` serve features: the newest row of every key, never an older over a newer.
 
-    ``features`` names them, by default all that ``feature_table`` holds; without a table the registry says where
+    ``features`` names them, or maps their names to the columns that they are registered from, by default all that
+    ``feature_table`` holds; without a table the registry says where
     they lie. ``table`` names the table in the store, by default the endpoint with a digest of the feature versions.
     ``date``, or ``start`` and ``end``, keep to partitions of these dates. ``filter_keys`` is a file or folder whose
     keys are the only ones to load; ``filter_columns`` says which of its columns hold them (see
@@ -78,7 +79,7 @@ def estimate(
     *,
     registry: str,
     feature_table: str | None = None,
-    features: Sequence[str] | None = None,
+    features: Sequence[str] | Mapping[str, str] | None = None,
     table: str | None = None,
     date: str | None = None,
     start: str | None = None,
@@ -136,7 +137,7 @@ def _days(date: str | None, start: str | None, end: str | None) -> Any:
 def _tables(
     known: Registry,
     *,
-    features: Sequence[str] | None,
+    features: Sequence[str] | Mapping[str, str] | None,
     feature_table: str | None,
     table: str | None,
     days: Any,
@@ -144,19 +145,30 @@ def _tables(
     feature_set: str | None = None,
 ) -> list[OnlineTable]:
     names = _names(features, feature_table)
-    groups = grouped(known, registered(known, names, feature_set), None if feature_table is None else [feature_table])
+    members = registered(known, names, feature_set)
+    if isinstance(features, dict):
+        _check_columns(members, features)
+    groups = grouped(known, members, None if feature_table is None else [feature_table])
     if table is not None and len(groups) > 1:
         raise InvalidValue(f"the features lie in {len(groups)} feature tables; the online table '{table}' can hold one")
     return [OnlineTable(of_dates(parts, days), tuple(members), filtered) for parts, members in groups]
 
 
-def _names(features: Sequence[str] | None, feature_table: str | None) -> Sequence[str]:
+def _check_columns(members: Sequence[RegisteredFeature], given: Mapping[str, str]) -> None:
+    for member, column in zip(members, given.values(), strict=True):
+        if column != member.feature.column:
+            raise InvalidValue(
+                f"'{member.name}' is registered from column '{member.feature.column}', the load says '{column}'"
+            )
+
+
+def _names(features: Sequence[str] | Mapping[str, str] | None, feature_table: str | None) -> Sequence[str]:
     if features is None and feature_table is None:
         raise InvalidValue("an online load names features or a feature table, and here is neither")
     names = features_of_table(str(feature_table)) if features is None else features
     if not names:
         raise InvalidValue("an online load names at least one feature")
-    return names
+    return list(names)
 
 
 def _make_known(

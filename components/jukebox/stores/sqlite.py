@@ -12,9 +12,7 @@ can compare them, as integers in the unit of the table's column, the least integ
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,28 +23,18 @@ from jukebox.core import rowkeys
 from jukebox.core.asof_times import LOWEST, ticks
 from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
 from jukebox.core.newest import newest_rows
-from jukebox.errors import CorruptData, InvalidValue, NotRegistered, StorageError
+from jukebox.errors import CorruptData, InvalidValue, NotRegistered
 from jukebox.stores import Versions, Written
+from jukebox.stores.sqlite_file import opened, transaction, translated
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
     from jukebox.stores import Loaded
 
-_APPLICATION, _VERSION = 0x4A4B4F4E, 2  # "JKON"
 _ROWS_AT_ONCE, _KEYS_AT_ONCE = 10_000, 900  # SQLite before 3.32 takes 999 parameters
 
-_SCHEMA = (
-    """CREATE TABLE tables (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL, served INTEGER NOT NULL,
-        layout BLOB NOT NULL, UNIQUE (name, version))""",
-    """CREATE TABLE cells (
-        table_id INTEGER NOT NULL REFERENCES tables (id), key BLOB NOT NULL,
-        event INTEGER NOT NULL, created INTEGER NOT NULL, cell BLOB NOT NULL,
-        PRIMARY KEY (table_id, key)) WITHOUT ROWID""",
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_VERSION}",
-)
 _INCOMING = """CREATE TEMP TABLE IF NOT EXISTS incoming (
     key BLOB PRIMARY KEY, event INTEGER, created INTEGER, cell BLOB) WITHOUT ROWID"""
 _COUNT_OLDER = """SELECT count(*) FROM incoming AS i JOIN cells AS c ON c.table_id = ? AND c.key = i.key
@@ -117,7 +105,7 @@ class SqliteStore:
         timeout: float | None = None,  # noqa: ARG002 - nobody is waited for
     ) -> list[list[Row | None]]:
         """Return for each table and its entities what ``read`` returns, all of it as it stood at one moment."""
-        with self._connected(create=False) as connection, _transaction(connection, "BEGIN"):
+        with self._connected(create=False) as connection, transaction(connection, "BEGIN"):
             return [self._rows(connection, table, entities) for table, entities in asked]
 
     def layout(self, table: str) -> Layout:
@@ -139,7 +127,7 @@ class SqliteStore:
 
     def serve(self, table: str, version: int) -> None:
         """Make a table's version the one that is served; raises NotRegistered where it is not there."""
-        with self._connected(create=False) as connection, _transaction(connection):
+        with self._connected(create=False) as connection, transaction(connection):
             if version not in _versions(connection, table).held:
                 raise NotRegistered(f"online table '{table}' in {self._path} has no version {version}")
             connection.execute("UPDATE tables SET served = (version = ?) WHERE name = ?", (version, table))
@@ -148,7 +136,7 @@ class SqliteStore:
         """Take away a version of a table that is not served, or the table, whole; see ``OnlineStore``."""
         if not self._path.exists():
             return
-        with self._connected(create=False) as connection, _transaction(connection):
+        with self._connected(create=False) as connection, transaction(connection):
             if version is not None and version == _versions(connection, table).current:
                 raise InvalidValue(f"version {version} of online table '{table}' is the one that is served")
             which = "name = ? AND version = coalesce(?, version)"
@@ -186,70 +174,15 @@ class SqliteStore:
 
     @contextmanager
     def _connected(self, *, create: bool) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self._path, self._patience):
+        with self._lock, translated(self._path, self._patience):
             # A connection that a fork has copied may not be used.
             if self._connection is None or self._process != os.getpid():
-                self._connection, self._process = _opened(self._path, self._patience, create=create), os.getpid()
+                self._connection, self._process = opened(self._path, self._patience, create=create), os.getpid()
             yield self._connection
 
 
-def _opened(path: Path, patience: float, *, create: bool) -> sqlite3.Connection:
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
-        raise StorageError(f"there is no online store at {path}; load features into it first")
-    mode = "rwc" if create else "rw"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(connection, path, patience, create=create)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, patience: float, *, create: bool) -> None:
-    if _is_empty(connection, path):
-        if not create:
-            raise StorageError(f"there is no online store in {path}; the file is empty")
-        _make(connection, path, patience)
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
-    [application], [version], [things] = (
-        connection.execute(query).fetchone()
-        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-    )
-    if application == 0 and things == 0:
-        return True
-    if application != _APPLICATION:
-        raise CorruptData(f"{path} is a database of another program, not an online store of Jukebox")
-    if version != _VERSION:
-        raise CorruptData(f"{path} was written by another version of Jukebox: its format is {version}, not {_VERSION}")
-    return False
-
-
-def _make(connection: sqlite3.Connection, path: Path, patience: float) -> None:
-    end = time.monotonic() + patience
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError:
-            # SQLite does not wait for a lock when it changes the journal.
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-    with _transaction(connection):
-        if _is_empty(connection, path):
-            for statement in _SCHEMA:
-                connection.execute(statement)
-
-
 def _declared(connection: sqlite3.Connection, table: str, layout: Layout, version: int | None) -> tuple[int, Layout]:
-    with _transaction(connection):
+    with transaction(connection):
         number = version or _versions(connection, table).current or 1
         statement = """INSERT INTO tables (name, version, served, layout) VALUES (?, ?, ?, ?)
             ON CONFLICT (name, version) DO UPDATE SET served = served OR excluded.served"""
@@ -282,7 +215,7 @@ def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: p
     rows = pa.Table.from_batches([batch])
     keys = rowkeys.encode(rows, layout.key_names).to_pylist()
     columns = [*_ranks(layout, rows), layout.cells(batch).to_pylist()]
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute(_INCOMING)
         connection.execute("DELETE FROM incoming")
         connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", zip(keys, *columns, strict=True))
@@ -299,32 +232,3 @@ def _ranks(layout: Layout, rows: pa.Table) -> list[list[int]]:
         ranks[~known] = LOWEST
         numbers.append(ranks.tolist())
     return [numbers.pop(0) if layout.timed else lowest, numbers.pop() if layout.created else lowest]
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk has rolled back already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _translated(path: Path, patience: float) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as exc:
-        if "locked" in str(exc) or "busy" in str(exc):
-            raise StorageError(f"online store {path} was locked by another process for {patience:g} s") from exc
-        raise StorageError(f"online store {path} cannot be used: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
-        raise CorruptData(f"{path} is no online store: {exc}") from exc
-    except (StorageError, CorruptData):
-        raise
-    except OSError as exc:
-        raise StorageError(f"online store {path} cannot be used: {exc}") from exc

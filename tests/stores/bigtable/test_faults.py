@@ -144,7 +144,7 @@ def test_a_load_whose_server_dies_is_an_error_and_a_rerun_converges(
             mortal.kill()
             mortal.start()
 
-    with pytest.raises(JukeboxError, match="bigtable://p/i/t"):
+    with pytest.raises(JukeboxError, match=r"bigtable://p/i/t"):
         write(store, rows_of(40_000), progress=die)
     assert died.is_set()
     write(store, rows_of(40_000))
@@ -161,11 +161,11 @@ def test_reads_go_on_with_the_same_store_after_the_server_was_gone(
     assert plays(store, 3) == [START] * 3
     mortal.kill()
     start = time.monotonic()
-    with pytest.raises(StorageError, match="cannot be used|did not answer"):
+    with pytest.raises(StorageError, match=r"cannot be used|did not answer"):
         store.read("t", [{"user": 1}], timeout=0.5)
     assert time.monotonic() - start < 5
     mortal.start()
-    with pytest.raises(NotRegistered, match="is not there"):
+    with pytest.raises(NotRegistered, match=r"is not there"):
         store.read("t", [{"user": 1}])
     write(store, rows_of(3))
     assert plays(store, 3) == [START] * 3

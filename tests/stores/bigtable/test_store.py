@@ -99,7 +99,7 @@ def test_keys_up_to_bigtables_length_are_kept_and_longer_ones_refused(bigtable: 
     longest = "x" * (4_096 - len(b"\0\x28user\0\1\x28\0\1"))
     write(store, row(MOMENT, 1, longest))
     assert value(store, longest) == 1
-    with pytest.raises(InvalidValue, match="1 keys are longer than Bigtable's 4,096 bytes.*of 4,097 bytes"):
+    with pytest.raises(InvalidValue, match=r"1 keys are longer than Bigtable's 4,096 bytes.*of 4,097 bytes"):
         write(store, pa.concat_tables([row(MOMENT, 2, "other"), row(MOMENT, 2, longest + "x")]))
     assert (value(store, "other"), value(store, longest + "x")) == (None, None)
 
@@ -184,3 +184,14 @@ def test_a_table_name_with_control_characters_is_refused(bigtable: str, name: st
     """They part the words of a qualifier."""
     with pytest.raises(InvalidValue, match="is no name of an online table"):
         write(open_online(bigtable), row(MOMENT, 1), name)
+
+
+def test_progress_is_told_up_to_the_last_row(bigtable: str) -> None:
+    """The count of rows that are done with never falls, and ends at all of them."""
+    told: list[tuple[int, int]] = []
+    rows = pa.table({"user": range(25_000), "at": pa.array([MOMENT] * 25_000), "plays": range(25_000)})
+    store = open_online(bigtable)
+    store.write("t", rows, keys=["user"], event_time="at", progress=lambda done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert len(told) > 1
+    assert told[-1] == (25_000, 25_000)

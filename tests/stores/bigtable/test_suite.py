@@ -20,7 +20,7 @@ class TestPacked(OnlineStoreSuite):
         """Give each test a table of its own."""
         self.uri = bigtable
 
-    def store(self, tmp_path: Path) -> BigtableStore:
+    def store(self, tmp_path: Path) -> BigtableStore:  # noqa: ARG002 - the suite gives it
         """A store whose table is not there yet."""
         return open_online(self.uri)
 
@@ -28,6 +28,6 @@ class TestPacked(OnlineStoreSuite):
 class TestColumns(TestPacked):
     """A cell for every feature."""
 
-    def store(self, tmp_path: Path) -> BigtableStore:
+    def store(self, tmp_path: Path) -> BigtableStore:  # noqa: ARG002 - the suite gives it
         """A store whose table is not there yet."""
         return open_online(f"{self.uri}?cells=columns")

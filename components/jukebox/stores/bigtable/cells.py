@@ -77,8 +77,8 @@ def _finish(
     while True:
         try:
             for key, row in rows_of(call):
-                found[key] = row
-        except grpc.RpcError as exc:
+                found[key] = row  # noqa: PERF403 - what has come stays when the rest does not
+        except grpc.RpcError as exc:  # noqa: PERF203 - an attempt
             if not is_passing(exc.code()) or not patience.waited():
                 raise
             rest = [key for key in keys if key not in found]

@@ -68,15 +68,15 @@ class Connection:
 
     def admin(self) -> Any:
         """Return a client for tables; the caller closes nothing."""
-        from google.cloud.bigtable_admin_v2 import BigtableTableAdminClient
-        from google.cloud.bigtable_admin_v2.services.bigtable_table_admin.transports import (
-            BigtableTableAdminGrpcTransport,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            from google.cloud.bigtable_admin_v2 import BigtableTableAdminClient
+            from google.cloud.bigtable_admin_v2.services.bigtable_table_admin import transports
 
         if EMULATOR not in os.environ:
             return BigtableTableAdminClient()
         self._stub("ReadRows")
-        return BigtableTableAdminClient(transport=BigtableTableAdminGrpcTransport(channel=self._channel))
+        return BigtableTableAdminClient(transport=transports.BigtableTableAdminGrpcTransport(channel=self._channel))
 
     def close(self) -> None:
         """Close the channel; the next call opens another."""

@@ -45,10 +45,10 @@ def make(connection: Connection) -> None:
 
 
 def splits(tablets: int) -> list[bytes]:
-    """Return the salts at which a table of so many tablets is split.
+    r"""Return the salts at which a table of so many tablets is split.
 
     >>> splits(4)
-    [b'@', b'\\x80', b'\\xc0']
+    [b'@', b'\x80', b'\xc0']
     """
     return [bytes([_SALTS * number // tablets]) for number in range(1, tablets)]
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from jukebox.errors import InvalidValue
 from jukebox.features import parse_duration
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 _FORM = "bigtable://project/instance/table?app_profile=…&cells=columns&versions=2&max_age=90d&splits=16"
 _MOST_SPLITS = 256  # one a salt
+_WITH_TABLE = 3  # names
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,18 @@ def parsed(uri: str) -> Place:
     """Return the place that a URI names; raises InvalidValue."""
     found = urlsplit(uri)
     names = [found.netloc, *found.path.strip("/").split("/")]
-    if found.scheme != "bigtable" or not all(names) or len(names) not in (2, 3) or found.fragment:
+    if found.scheme != "bigtable" or not all(names) or len(names) not in (2, _WITH_TABLE) or found.fragment:
         raise InvalidValue(f"'{uri}' is no Bigtable table; it is written {_FORM}")
     options = dict(parse_qsl(found.query, keep_blank_values=True))
-    place = Place(*names, **{name: _option(uri, name, text) for name, text in options.items() if name != "cells"})
+    found_options: dict[str, Any] = {n: _option(uri, n, text) for n, text in options.items() if n != "cells"}
     cells = options.get("cells", "packed")
     if cells not in ("packed", "columns"):
         raise InvalidValue(f"'{uri}' has cells={cells}; cells are packed or columns")
-    return place if cells == "packed" else Place(**{**vars(place), "columns": True})
+    table = names[2] if len(names) == _WITH_TABLE else Place.table
+    return Place(names[0], names[1], table, **found_options, columns=cells == "columns")
 
 
-def _option(uri: str, name: str, text: str) -> str | int | timedelta:
+def _option(uri: str, name: str, text: str) -> Any:
     if name == "app_profile" and text:
         return text
     if name == "max_age":

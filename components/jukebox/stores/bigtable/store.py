@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from jukebox.core import coordinates, rowkeys
 from jukebox.core.layouts import Layout, layout_of
 from jukebox.core.newest import newest_rows
@@ -18,6 +16,8 @@ from jukebox.stores.bigtable.writing import LONGEST_KEY, Writing, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from jukebox.core.layouts import Row
     from jukebox.stores import Loaded

@@ -19,9 +19,8 @@ from jukebox.stores.bigtable.connection import MutateRows
 from jukebox.stores.bigtable.mutations import BYTES_AT_ONCE, ROWS_AT_ONCE, Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jukebox.core.coordinates import Coordinates
     from jukebox.core.layouts import Layout
     from jukebox.stores.bigtable.connection import Connection
 
@@ -64,16 +63,17 @@ class Writing:
     timeout: float
     older: int = 0
 
-    def batches(self, rows: pa.Table) -> Iterator[Batch]:
-        """Yield the rows, which have the layout, in requests."""
-        for batch in rows.combine_chunks().to_batches(max_chunksize=ROWS_AT_ONCE):
+    def batches(self, table: pa.Table) -> Iterator[Batch]:
+        """Yield the rows of a table, which have the layout, in requests."""
+        for batch in table.combine_chunks().to_batches(max_chunksize=ROWS_AT_ONCE):
             found = coordinates(self.layout, pa.Table.from_batches([batch]))
             names, packed = self._packed(batch)
             standing = self._standing([key for key, rank in zip(found.keys, found.ranks, strict=True) if rank])
             sizes = np.sum([np.diff(_offsets(each)) for each in packed], axis=0)
             values = list(zip(*(of_binary(each).to_bytes() for each in packed), strict=True))
             for start, end in _cut(sizes):
-                request = self._request(found, names, values, standing, start, end)
+                rows = zip(*(each[start:end] for each in (*found, values)), strict=True)
+                request = self._request(rows, names, standing)
                 if request.entries:
                     yield Batch(request)
 
@@ -99,19 +99,16 @@ class Writing:
 
     def _request(
         self,
-        found: Coordinates,
+        rows: Iterable[tuple[bytes, int, bytes, tuple[bytes, ...]]],
         names: Sequence[bytes],
-        values: Sequence[tuple[bytes, ...]],
         standing: Mapping[bytes, list[cells.Cell]],
-        start: int,
-        end: int,
     ) -> Any:
+        """Return the request that writes rows of key, timestamp, rank and values, but those that are beaten."""
         place = self.connection.place
         request = MutateRows(table_name=place.path, app_profile_id=place.app_profile)
         add = request.entries.add
         plain = [qualifier(self.column, name, b"") for name in names]
-        for n in range(start, end):
-            key, stamp, rank = found.keys[n], found.stamps[n], found.ranks[n]
+        for key, stamp, rank, values in rows:
             beaten: list[cells.Cell] = []
             if rank and key in standing:
                 newer, beaten = self._beaten(standing[key], stamp, rank)
@@ -122,7 +119,7 @@ class Writing:
             entry.row_key = key
             mutations = entry.mutations
             columns = plain if not rank else [qualifier(self.column, name, rank) for name in names]
-            for column, value in zip(columns, values[n], strict=True):
+            for column, value in zip(columns, values, strict=True):
                 cell = mutations.add().set_cell
                 cell.family_name = cells.FAMILY
                 cell.column_qualifier = column
