@@ -152,10 +152,10 @@ def test_a_key_that_is_not_there_is_named(reader: FeatureReader) -> None:
         reader.read({"origin": "JFK", "airport": "LAX"}, [str(DELAY.name)])
 
 
-def test_unknown_entities_and_null_keys_are_missing(reader: FeatureReader) -> None:
-    """No row, and a key that is None, are no error; a key of another type is."""
+def test_unknown_entities_and_null_keys_have_no_values(reader: FeatureReader) -> None:
+    """No row, and a key that is None, are an unknown entity and no error; a key of another type is."""
     vectors = reader.read_many([{"origin": "???"}, {"origin": None}], [str(TEMP.name)])
-    assert [vector[str(TEMP.name)].status for vector in vectors] == ["missing", "missing"]
+    assert [vector[str(TEMP.name)].status for vector in vectors] == ["unknown_entity"] * 2
     with pytest.raises(InvalidType, match="'origin' is text"):
         reader.read({"origin": 5}, [str(TEMP.name)])
 

@@ -63,6 +63,11 @@ class Stores:
             groups += [rows[i * count : (i + 1) * count] for i in range(len(read.ways))]
         return groups
 
+    def check(self) -> None:
+        """Ask each store that was opened for its tables; raises its errors."""
+        for store in [*self._opened.values()] if self._only is None else [self._only]:
+            store.tables()
+
     def close(self) -> None:
         """Let go of threads and of the connections that were opened here; the next call opens them again."""
         self._rounds.close()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jukebox.core import rowkeys
 from jukebox.engine.catalog import registered
 from jukebox.engine.requests import Entry, asked, normalized
 from jukebox.errors import InvalidType, InvalidValue, NameClash
@@ -42,6 +43,22 @@ class Lookup:
     tables: tuple[TableRead, ...]
     groups: tuple[tuple[int, int] | None, ...]
     rules: tuple[tuple[int, Rules], ...]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What entities are named by, under every name that would do, and of what kind it is, as row keys call it."""
+        kinds: dict[str, str] = {}
+        for read in self.tables:
+            for way in read.ways:
+                for name, column in way.keys:
+                    kind = rowkeys.kind(read.layout.schema.field(column).type)
+                    kinds |= dict.fromkeys((name, *way.other_names), kind)
+        return kinds
+
+    @property
+    def context(self) -> tuple[Given, ...]:
+        """The contextual features."""
+        return tuple(each for each in self.features if isinstance(each, Given))
 
 
 def entries_of(features: Mapping[str, Any] | Sequence[str]) -> tuple[Entry, ...]:

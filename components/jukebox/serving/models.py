@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.lineage import FEATURE, upstream
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 _KIND = "training_set"
 
 
-def requested(lineage: LineageSource, model: str) -> tuple[Entry, ...]:
+@dataclass(frozen=True)
+class Trained:
+    """What a model was trained on: features, and the types of its training set's columns, as far as they are known."""
+
+    entries: tuple[Entry, ...]
+    schema: Mapping[str, str] = field(hash=False)
+
+
+def trained(lineage: LineageSource, model: str) -> Trained:
     """Return the features that went into the model at a URI, as the request of its training set has them.
 
     That is told by the training set's manifest: columns, versions, roles and limits of age. Where it can no longer be
@@ -42,7 +51,8 @@ def requested(lineage: LineageSource, model: str) -> tuple[Entry, ...]:
     entries = [entry for manifest in manifests for entry in _entries(manifest)]
     if not manifests:
         entries = [Entry(name, name.partition("@")[0].rpartition("/")[2]) for name in names]
-    return _once(model, entries)
+    schema = {column: kind for manifest in manifests for column, kind in (manifest.schema or {}).items()}
+    return Trained(_once(model, entries), schema)
 
 
 def _training_sets(graph: Graph, names: list[str]) -> list[Manifest]:

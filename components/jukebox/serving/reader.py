@@ -14,7 +14,7 @@ from jukebox.errors import InvalidType, InvalidValue, NotRegistered, SourceChang
 from jukebox.serving.answers import Request, answered, checked, served
 from jukebox.serving.fetching import Stores
 from jukebox.serving.lookups import entries_of, looked_up
-from jukebox.serving.models import requested
+from jukebox.serving.models import trained
 from jukebox.stores import DEFAULT_REGISTRY, open_lineage, open_registry
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jukebox.core.lineage_nodes import LineageSource
     from jukebox.engine.requests import Entry
     from jukebox.serving.lookups import Lookup
+    from jukebox.serving.models import Trained
     from jukebox.serving.served import Served
     from jukebox.serving.vectors import FeatureVector, FeatureVectors
     from jukebox.stores import OnlineStore, Registry
@@ -63,7 +64,8 @@ class FeatureReader:
         self._timeout, self._told = _seconds("timeout", timeout), told
         self._lookups: dict[Any, Lookup] = {}
         self._waiting: ThreadPoolExecutor | None = None
-        self._asked: Callable[[], tuple[Entry, ...]] | None = None
+        self._asked: Callable[[], Trained] | None = None
+        self._trained: Trained | None = None
         self.model: str | None = None
 
     @classmethod
@@ -88,14 +90,24 @@ class FeatureReader:
                 raise InvalidType("the registry is no URI; give the lineage of its models too")
             source = open_lineage(registry)
         reader = cls(registry, **options)
-        reader.model, reader._asked = model, partial(requested, source, model)
+        reader.model, reader._asked = model, partial(trained, source, model)
         reader._find(None)
         return reader
 
     @property
-    def features(self) -> tuple[Entry, ...]:
-        """What a reader for a model reads by default: names with versions, columns, roles and limits of age."""
-        return () if self._asked is None else self._find(None).entries
+    def trained(self) -> Trained | None:
+        """What the model was trained on, of a reader for a model: its features and columns."""
+        if self._trained is None and self._asked is not None:
+            self._trained = self._asked()
+        return self._trained
+
+    def lookup(self, features: Features | None = None) -> Lookup:
+        """Return where features lie and what they are read by, as it is known; raises what ``read_many`` does."""
+        return self._find(features)
+
+    def check(self) -> None:
+        """Ask each online store that was opened whether it is there; raises its errors."""
+        self._stores.check()
 
     @property
     def hedged(self) -> int:
@@ -153,7 +165,7 @@ class FeatureReader:
 
     def refresh(self) -> None:
         """Forget where features lie, and what a model was trained on: the next read asks again."""
-        self._lookups = {}
+        self._lookups, self._trained = {}, None
 
     def close(self) -> None:
         """Let go of threads and of connections to online stores; the next read opens them again."""
@@ -214,9 +226,9 @@ class FeatureReader:
     def _entries(self, features: Features | None) -> tuple[Entry, ...]:
         if features is not None:
             return entries_of(features)
-        if self._asked is None:
+        if self.trained is None:
             raise InvalidValue("no feature is asked for; a reader that is for no model takes their names")
-        return self._asked()
+        return self.trained.entries
 
 
 def _key(features: Features | None) -> Any:
