@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import online, proving
+from jukebox.cli import online, proving, serving
 from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -121,6 +121,7 @@ def prepare_training_set(
 
 app.command()(proving.verify)
 app.command()(proving.replay)
+app.command()(serving.serve)
 
 
 @app.command()

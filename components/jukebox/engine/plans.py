@@ -133,7 +133,8 @@ def planned(
     found = registered(registry, [entry.name for entry in entries], feature_set)
     wanted = list(zip(entries, found, strict=True))
     context = tuple(contextual.from_labels(*each) for each in wanted if each[1].feature.contextual)
-    entries, found = [[each[i] for each in wanted if not each[1].feature.contextual] for i in (0, 1)]
+    wanted = [each for each in wanted if not each[1].feature.contextual]
+    entries, found = [entry for entry, _ in wanted], [feature for _, feature in wanted]
     if not entries:
         raise InvalidValue("the request asks for contextual features alone; the labels have them already")
     members = asked(entries, found)
