@@ -1,7 +1,9 @@
 """Every TFX face, so that a pipeline imports from one place."""
 
-from jukebox.artifacts import DataSet, FeatureSet, FeatureTable, OnlineTable, Verification
+from jukebox.artifacts import Consistency, DataSet, FeatureSet, FeatureTable, OnlineTable, Verification
+from jukebox.consistency_check.tfx import ConsistencyCheck
 from jukebox.feature_statistics.tfx import FeatureStatistics
+from jukebox.log_training_set.tfx import LogTrainingSet
 from jukebox.offline_load.tfx import OfflineLoad
 from jukebox.online_load.tfx import OnlineLoad
 from jukebox.point_in_time_join.tfx import PointInTimeJoin
@@ -9,10 +11,13 @@ from jukebox.register_features.tfx import RegisterFeatures
 from jukebox.verify_training_set.tfx import VerifyTrainingSet
 
 __all__ = [
+    "Consistency",
+    "ConsistencyCheck",
     "DataSet",
     "FeatureSet",
     "FeatureStatistics",
     "FeatureTable",
+    "LogTrainingSet",
     "OfflineLoad",
     "OnlineLoad",
     "OnlineTable",

@@ -26,6 +26,8 @@ COMPONENTS = {
     "feature_statistics": "FeatureStatistics",
     "online_load": "OnlineLoad",
     "verify_training_set": "VerifyTrainingSet",
+    "consistency_check": "ConsistencyCheck",
+    "log_training_set": "LogTrainingSet",
 }
 # What an orchestrator decides and a pipeline's author does not: where outputs go, which execution it is, who watches.
 ORCHESTRATORS = {"out", "schema_out", "anomalies_out", "execution", "progress"}

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import online, proving, serving
+from jukebox.cli import logs, online, proving, serving
 from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -119,6 +119,8 @@ def prepare_training_set(
     printing.training_set(manifest)
 
 
+app.command()(logs.log_training_set)
+app.command()(logs.check_consistency)
 app.command()(proving.verify)
 app.command()(proving.replay)
 app.command()(serving.serve)

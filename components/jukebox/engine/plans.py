@@ -188,6 +188,11 @@ def plan_of(manifest: Manifest) -> Plan:
     if manifest.kind != "training_set":
         raise InvalidValue(f"{manifest.uri} holds a {manifest.kind}, not a training_set")
     about = manifest.details
+    if "log" in about:
+        raise InvalidValue(
+            f"{manifest.uri} was stitched from the log {manifest.inputs[1].uri}; consistency_check holds that log "
+            "against the join"
+        )
     if "tables" not in about:
         raise InvalidValue(f"{manifest.uri} was made by a version that did not write its plan down; make it again")
     parts = _unchanged(manifest)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jukebox.core.cells import plain_type
 from jukebox.core.sampling import scattered
 from jukebox.engine.catalog import partitions_of
 from jukebox.engine.cell_tally import Tally
 from jukebox.engine.consistency import Consistency
 from jukebox.engine.served_differences import WHERE, explained, offline
 from jukebox.engine.served_logs import KEY, SERVED_AT, entry_of, event_time_of, status_of
-from jukebox.engine.served_rows import join_as_of, key_columns, moments, plan_for, require_keys
-from jukebox.errors import InvalidType, InvalidValue, NoPartition, UnknownFeature
+from jukebox.engine.served_rows import join_as_of, key_columns, moments, plan_for, require_keys, type_of_both
+from jukebox.errors import InvalidValue, NoPartition, UnknownFeature
 from jukebox.features import FeatureName
 from jukebox.formats import parquet
 
@@ -63,7 +62,6 @@ def check_log(
         columns = [entry.column for entry, _ in asked]
         _write(log, spine, numbers, columns, key_columns(plan, replayed))
         joined, _ = join_as_of(plan, spine, Path(folder), progress=progress)
-        _require_types(joined, columns)
         found = explained(plan, _compared(joined, columns, tolerance), parquet.schema(joined))
     return Consistency(log.path, log.fingerprint(), len(numbers), of_rows, tuple(found), unchecked)
 
@@ -149,26 +147,15 @@ def _write(log: ServedLog, spine: Path, numbers: Any, columns: Sequence[str], ke
     parquet.write(spine, batches(), schema=spined(empty).schema)
 
 
-def _require_types(joined: Path, columns: Sequence[str]) -> None:
-    schema = parquet.schema(joined)
-    for column in columns:
-        ours, theirs = schema.field(column).type, schema.field(offline(column)).type
-        nothing = pa.types.is_null(ours) or pa.types.is_null(theirs)
-        alike = any(kind(ours) and kind(theirs) for kind in (pa.types.is_integer, pa.types.is_floating))
-        if not nothing and not alike and plain_type(ours) != plain_type(theirs):
-            raise InvalidType(
-                f"'{column}' is {ours} in the log and {theirs} in its feature table; one was made by other rules"
-            )
-
-
 def _compared(joined: Path, columns: Sequence[str], tolerance: float) -> dict[str, Tally]:
     tallies = {column: Tally(tolerance) for column in columns}
+    schema = parquet.schema(joined)
+    types = {c: type_of_both(c, schema.field(c).type, schema.field(offline(c)).type) for c in columns}
     for batch in parquet.read(joined):
         for column, tally in tallies.items():
             served = batch.filter(_column(batch, status_of(column)).is_valid())
             ours, theirs = _column(served, column), _column(served, offline(column))
-            kind = plain_type(ours.type if pa.types.is_null(theirs.type) else theirs.type)
-            tally.compare(ours.cast(kind), theirs.cast(kind), served)
+            tally.compare(ours.cast(types[column]), theirs.cast(types[column]), served)
     return tallies
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from jukebox.core import rowkeys
 from jukebox.core.asof_times import clock
+from jukebox.core.cells import plain_type
 from jukebox.engine.joining import join_files
 from jukebox.engine.plans import planned
 from jukebox.engine.served_logs import SERVED_AT
@@ -54,14 +55,20 @@ class KeyColumn:
     type: pa.DataType
     endpoint: str
 
-    def sources(self, log: ServedLog) -> list[str]:
-        """Return the columns of the log that hold it, the first that is not null counts.
+    def sources(self, log: ServedLog, labels: pa.Schema | None = None) -> list[str]:
+        """Return the columns of the log that hold it, then those of labels; the first that is not null counts.
 
-        Raises InvalidType where the log has keys of this name that are all of another kind.
+        Raises InvalidType where the keys of this name are all of another kind.
         """
         kind = rowkeys.kind(self.type)
+        theirs = {
+            name: rowkeys.kind(labels.field(name).type)
+            for name in self.names
+            if labels is not None and name in labels.names
+        }
         found = [column for name in self.names for column in log.keys(name, kind)]
-        others = [other for name in self.names for other in log.kinds(name)]
+        found += [name for name, each in theirs.items() if each == kind]
+        others = [other for name in self.names for other in log.kinds(name)] + list(theirs.values())
         if others and not found:
             raise InvalidType(
                 f"'{self.names[0]}' is {others[0]} in the log and a key of '{self.endpoint}' that is {self.type}"
@@ -130,9 +137,21 @@ def _schema(table: PlannedTable) -> pa.Schema:
     return parquet.schema(held[0].path) if held else pa.schema([])
 
 
+def type_of_both(column: str, logged: pa.DataType, offline: pa.DataType) -> pa.DataType:
+    """Return the type in which a column of the log meets its feature table's; raises InvalidType where they do not."""
+    if pa.types.is_null(offline):
+        return plain_type(logged)
+    alike = any(kind(logged) and kind(offline) for kind in (pa.types.is_integer, pa.types.is_floating))
+    if not pa.types.is_null(logged) and not alike and plain_type(logged) != plain_type(offline):
+        raise InvalidType(
+            f"'{column}' is {logged} in the log and {offline} in its feature table; one was made by other rules"
+        )
+    return plain_type(offline)
+
+
 def moments(served_at: pa.Array | pa.ChunkedArray) -> dict[str, pa.Array]:
     """Return the columns of time that a join as of ``served_at`` takes: with a zone, and without."""
-    return {SERVED_AT: served_at, NAIVE: served_at.cast(pa.timestamp("us"))}
+    return {SERVED_AT: served_at, NAIVE: served_at.cast(pa.timestamp(served_at.type.unit))}
 
 
 def event_time_column(column: str) -> str:
