@@ -41,22 +41,22 @@ class Layout:
     created: bool
     entity: str = ""
 
-    @property
+    @cached_property
     def key_names(self) -> tuple[str, ...]:
         """The key columns, in the order that the row key has them."""
         return tuple(self.schema.names[: self.keys])
 
-    @property
+    @cached_property
     def time_names(self) -> tuple[str, ...]:
         """The event time and the created time, as far as there are any."""
         return tuple(self.schema.names[self.keys : self.keys + self.timed + self.created])
 
-    @property
+    @cached_property
     def value_names(self) -> tuple[str, ...]:
         """The columns of values."""
         return tuple(self.schema.names[self.keys + self.timed + self.created :])
 
-    @property
+    @cached_property
     def zoned(self) -> bool:
         """Whether the times are instants; naive ones otherwise, dates among them."""
         return any(_clock(self.schema.field(name)).kind == "zoned" for name in self.time_names)
@@ -89,10 +89,10 @@ class Layout:
     def row(self, cell: bytes) -> Row:
         """Return what a packed cell of this layout holds; raises CorruptData where it is none."""
         fields = self._read(cell)
-        times = [None if raw is None else raw * tick for raw, tick in zip(fields, self._ticks, strict=False)]
-        values = dict(zip(self.value_names, fields[len(times) :], strict=True))
-        event = times.pop(0) if self.timed else None
-        return Row(event, times.pop() if self.created else None, values)
+        names, ticks = self.value_names, self._ticks
+        times = [None if raw is None else raw * tick for raw, tick in zip(fields, ticks, strict=False)]
+        event = times[0] if self.timed else None
+        return Row(event, times[-1] if self.created else None, dict(zip(names, fields[len(ticks) :], strict=True)))
 
     def row_of(self, each: Mapping[str, bytes]) -> Row:
         """Return what the cells of the layouts ``only`` hold together, by value; they bear the same times."""
