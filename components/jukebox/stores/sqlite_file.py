@@ -17,7 +17,7 @@ _APPLICATION, _VERSION = 0x4A4B4F4E, 2  # "JKON"
 
 _SCHEMA = (
     """CREATE TABLE tables (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version INTEGER NOT NULL, served INTEGER NOT NULL,
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, served INTEGER NOT NULL,
         layout BLOB NOT NULL, UNIQUE (name, version))""",
     """CREATE TABLE cells (
         table_id INTEGER NOT NULL REFERENCES tables (id), key BLOB NOT NULL,
