@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.labelled_logs import LabelledLog
@@ -54,7 +55,7 @@ def run(
     request = stitch_request(known, source, features, **about)
     manifest = make_stitched_set(known, source, request, out, progress=progress)
     members = [each.asked for each in request.columns] + list(request.context)
-    roots = sorted({_table(each.uri) for each in manifest.inputs[2:]})
+    roots = sorted({str(Path(each.uri).parent.parent) for each in manifest.inputs[2:]})
     known.record(
         "log_training_set",
         reads=list(dict.fromkeys(member.versioned for member in members)),
@@ -67,9 +68,3 @@ def run(
         execution=execution,
     )
     return manifest
-
-
-def _table(partition_file: str) -> str:
-    from pathlib import Path
-
-    return str(Path(partition_file).parent.parent)
