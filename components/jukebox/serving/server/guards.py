@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OPEN = ("/healthz", "/readyz")
 """What a probe asks, which has no token."""
 _TOO_LARGE = 413
+_JSON = b"content-type", b"application/json"
 
 
 class Guard:
@@ -38,6 +39,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Whatever a client says, bodies are JSON: curl -d calls them a form, and TensorFlow Serving takes them so.
+        scope["headers"] = [*((n, v) for n, v in scope["headers"] if n != b"content-type"), _JSON]
         began, status, size = time.perf_counter(), 0, 0
 
         async def counted() -> Message:
@@ -79,7 +82,7 @@ def _declared(scope: Message) -> int:
 
 async def _refuse(send: Send, status: int, why: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     body = to_json({"error": why})
-    told = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *(headers or [])]
+    told = [_JSON, (b"content-length", str(len(body)).encode()), *(headers or [])]
     # What is left of the body is not read: the connection cannot be used again.
     told.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": told})

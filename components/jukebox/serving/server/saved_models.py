@@ -80,5 +80,11 @@ class SavedModel:
             given = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
             found = self._loaded.signatures[DEFAULT if signature is None else signature](**given)
         except (tf.errors.InvalidArgumentError, TypeError, ValueError) as exc:
-            raise InvalidValue(f"the model cannot take what it is given: {reason(exc)}") from exc
+            raise InvalidValue(f"the model cannot take what it is given: {_said(exc)}") from exc
         return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+def _said(error: Exception) -> str:
+    """Return what an error of a graph says, without the places in the graph that it tells before and after."""
+    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
+    return next((line for line in reversed(lines) if line and not line.startswith("[[")), type(error).__name__)
