@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jukebox
 from jukebox.errors import InvalidValue
 from jukebox.stores import open_online
 from jukebox.stores.bigtable import BigtableStore, cells
@@ -195,3 +199,45 @@ def test_progress_is_told_up_to_the_last_row(bigtable: str) -> None:
     assert told == sorted(told)
     assert len(told) > 1
     assert told[-1] == (25_000, 25_000)
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+def test_first_loads_of_two_dates_at_once_leave_the_newer_rows(bigtable: str, days: tuple[int, int]) -> None:
+    """Both make the table, its layout and the same rows, in whole milliseconds, and neither loses to the other."""
+
+    def load(day: int) -> int:
+        times = pa.array([MOMENT + timedelta(days=day)] * 5_000)
+        rows = pa.table({"user": range(5_000), "at": times, "value": [day] * 5_000})
+        return write(open_online(bigtable), rows).written
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(load, days)) == [5_000, 5_000]
+    found = open_online(bigtable).read("t", [{"user": user} for user in range(5_000)])
+    assert {None if each is None else each.values["value"] for each in found} == {2}
+
+
+def test_many_writers_of_one_millisecond_lose_no_row(bigtable: str) -> None:
+    """Eight writers of the same keys, microseconds apart, at once: the newest stands, and the next load tidies up."""
+
+    def load(micros: int) -> None:
+        rows = [row(MOMENT + timedelta(microseconds=micros), micros, f"u{n}") for n in range(50)]
+        write(open_online(bigtable), pa.concat_tables(rows))
+
+    store = open_online(bigtable)
+    load(0)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(load, range(1, 9)))
+    assert [value(store, f"u{n}") for n in range(50)] == [8] * 50
+    load(9)
+    assert [value(store, f"u{n}") for n in range(50)] == [9] * 50
+    assert stored(store) == 50
+
+
+def test_google_cloud_is_imported_where_it_is_used_alone() -> None:
+    """A store is opened lazily, and nothing else of Jukebox needs Google's libraries."""
+    root = Path(jukebox.__file__).parent
+    used = re.compile(r"^\s*(from|import) google\.cloud", re.MULTILINE)
+    importing = {str(path.relative_to(root)) for path in root.rglob("*.py") if used.search(path.read_text())}
+    allowed = ("stores/bigtable/", "stores/pubsub", "formats/bigquery")
+    assert {path for path in importing if not path.startswith(allowed)} == set()
+    assert any(path.startswith("stores/bigtable/") for path in importing)
