@@ -46,21 +46,16 @@ def online_load(
     """
     from jukebox import online_load
 
+    asked = {"features": features, "table": table, "date": date, "start": start, "end": end, "replace": replace}
+    filtered = {"filter_keys": filter_keys, "filter_columns": filter_columns, "filter_format": filter_format}
     manifest = online_load.run(
+        **asked,
+        **filtered,
         feature_table=feature_table.path,
         feature_set=feature_set.path,
         registry=registry,
         store=store,
-        out=online_table.path,
-        features=features,
-        table=table,
-        date=date,
-        start=start,
-        end=end,
-        filter_keys=filter_keys,
-        filter_columns=filter_columns,
-        filter_format=filter_format,
-        replace=replace,
         beam_pipeline_args=beam_pipeline_args,
+        out=online_table.path,
     )
     online_table.metadata.update(manifest.facts)
