@@ -88,7 +88,8 @@ class Serving:
 
     def stitched(self) -> pa.Table:
         """Return the rows of the training set."""
-        return pa.Table.from_batches(parquet.read(self.out / "training_set.parquet"))
+        path = self.out / "training_set.parquet"
+        return pa.Table.from_batches(parquet.read(path), parquet.schema(path))
 
     def logged(self) -> pa.Table:
         """Return the rows of the log."""

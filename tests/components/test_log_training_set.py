@@ -72,12 +72,11 @@ def test_the_value_that_was_served_counts_and_not_what_is_right_by_now(serving: 
     hour = at("03 18:00")
     serving.place.weather(DAYS[2], [("JFK", hour, hour + timedelta(minutes=30), -5.0, 9.0)])
     serving.load("weather")
-    made = serving.stitch(
-        outcomes("a", "b"), {TEMP: "temp", LATE: "late", SEATS: "seats", DELAY: "delay"}, label_time=None
-    )
-    rows = serving.stitched().to_pylist()
-    assert [(row["temp"], row["late"], row["seats"], row["delay"]) for row in rows] == [(38.0, None, None, None)] * 2
-    assert (told(made, "temp"), told(made, "late")) == ((2, 0, 0, 0), (0, 0, 2, 2))
+    labels = outcomes("a", "b", dest=["SFO", "SFO"], tail=["N1", "N2"])
+    made = serving.stitch(labels, {TEMP: "temp", LATE: "late", SEATS: "seats", DELAY: "delay"})
+    rows = serving.stitched().select(["temp", "late", "seats", "delay"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [(38.0, 2.25, 100, -3), (38.0, None, None, None)]
+    assert (told(made, "temp"), told(made, "late")) == ((2, 0, 0, 0), (0, 0, 2, 1))
 
 
 def test_features_that_were_not_logged_are_joined_as_of_the_moment_by_the_keys_of_the_log(here: Place) -> None:

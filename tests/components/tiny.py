@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from jukebox.serving.feature_log import FeatureLog
+from jukebox.serving.served import Served, ServedFeature
 from tests.components.place import DAYS, SEATS, TEMP, UTC, WIND, at, write
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 KEPT = {"column": "wind_kept", "max_age": "1d", "last_non_null": True, "keys": {"base": "origin"}}
 REQUEST = {SEATS: {}, TEMP: {"column": "temp_1h", "max_age": "1h"}, WIND: ["wind", KEPT]}
+STITCHED = {TEMP: "temp", WIND: "wind"}
 LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
@@ -32,6 +35,16 @@ class Wired:
     def labels(self) -> Path:
         """The labels."""
         return self.place.root / "labels"
+
+    @property
+    def log(self) -> Path:
+        """A log of what was served."""
+        return self.place.root / "served"
+
+    @property
+    def clicks(self) -> Path:
+        """The labels of what was served."""
+        return self.place.root / "clicks"
 
     @property
     def root(self) -> Path:
@@ -55,8 +68,14 @@ def wired(place: Place) -> Wired:
         "at": pa.array(times, UTC),
         "n": pa.array(range(len(times))),
     }
-    write(place.root / "labels" / "part-0.parquet", pa.table(columns))
-    return Wired(place)
+    here = Wired(place)
+    write(here.labels / "part-0.parquet", pa.table(columns))
+    write(here.clicks / "part-0.parquet", pa.table({"request_id": ["b", "a", "b"], "n": [0, 1, 2]}))
+    with FeatureLog(str(here.log)) as log:
+        for name, entity, temp in (("a", {"origin": "JFK"}, 16.0), ("b", {"airport": "LGA"}, 16.0)):
+            told = ServedFeature(f"{TEMP}@1", [temp], [at("02 06:00")], ["fresh"], pa.float64())
+            log(Served(name, at("02 07:30"), [entity], [told]))
+    return here
 
 
 def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
@@ -70,8 +89,10 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.orchestration.pipeline import Pipeline
 
     from jukebox.tfx import (
+        ConsistencyCheck,
         DataSet,
         FeatureStatistics,
+        LogTrainingSet,
         OfflineLoad,
         OnlineLoad,
         PointInTimeJoin,
@@ -80,9 +101,9 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     )
 
     place = here.place
-    source, labels = (
-        Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name)
-        for name, uri in {"Source": place.source, "Labels": here.labels}.items()
+    given = {"Source": place.source, "Labels": here.labels, "Served": here.log, "Clicks": here.clicks}
+    source, labels, served, clicks = (
+        Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name) for name, uri in given.items()
     )
     register = RegisterFeatures(features=str(place.root / "features.yaml"), registry=place.registry)
     known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
@@ -101,7 +122,16 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         for name, table in tables.items()
     ]
     made = join.outputs["training_set"]
-    described = [FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
+    log = {"log": served.outputs["result"], "registry": place.registry}
+    check = ConsistencyCheck(**log, features=[TEMP], thresholds={"stale": 0.0})
+    check.add_upstream_node(loads["weather"])
+    stitch = LogTrainingSet(
+        **{**log, **known}, labels=clicks.outputs["result"], features=STITCHED, feature_tables=list(tables.values())
+    )
+    described = [
+        *(served, clicks, check, stitch),
+        *(FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)),
+    ]
     pipeline = Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(here.root),
@@ -122,7 +152,7 @@ def states(place: Place) -> dict[str, str]:
     for node in store.get_contexts_by_type("node"):
         newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
         found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
-    return {name: state for name, state in found.items() if name not in ("Source", "Labels")}
+    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Served", "Clicks")}
 
 
 def run_on_kfp(here: Wired) -> None:
@@ -130,7 +160,9 @@ def run_on_kfp(here: Wired) -> None:
     from kfp import dsl, local
 
     from jukebox.kfp import (
+        consistency_check,
         feature_statistics,
+        log_training_set,
         offline_load,
         online_load,
         point_in_time_join,
@@ -144,7 +176,10 @@ def run_on_kfp(here: Wired) -> None:
     def pipeline():  # KFP reads an annotation as an output
         """Wire the components as on TFX."""
         source = dsl.importer(artifact_uri=str(place.source), artifact_class=dsl.Artifact).output
-        labels = dsl.importer(artifact_uri=str(here.labels), artifact_class=dsl.Artifact).output
+        labels, served, clicks = [
+            dsl.importer(artifact_uri=str(uri), artifact_class=dsl.Artifact).output
+            for uri in (here.labels, here.log, here.clicks)
+        ]
         register = register_features(features=str(place.root / "features.yaml"), registry=place.registry)
         known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
         loads = [offline_load(endpoint=name, source=source, **known, **about) for name, about in LOADS.items()]
@@ -152,6 +187,9 @@ def run_on_kfp(here: Wired) -> None:
         join = point_in_time_join(labels=labels, features=REQUEST, feature_tables=uris, **known, **RULES)
         for load in loads:
             online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
+        checked = {"features": [TEMP], "thresholds": {"stale": 0.0}, "registry": place.registry}
+        consistency_check(log=str(here.log), **checked).after(*loads)
+        log_training_set(log=served, labels=clicks, features=STITCHED, feature_tables=uris, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)
         verify_training_set(training_set=join.outputs["training_set"], rows=4, seed=1, registry=place.registry)
 

@@ -56,10 +56,10 @@ def run(
     """
     limits, out, known = checked_thresholds(thresholds), place(out), open_registry(registry)
     _require(rows, tolerance)
-    looked = {"rows": rows, "seed": seed, "tolerance": tolerance}
+    looked: dict[str, Any] = {"rows": rows, "seed": seed, "tolerance": tolerance}
     found: dict[str, list[Consistency]] = {}
     if log is not None:
-        about = {"features": features, "feature_tables": feature_tables, "progress": progress}
+        about: dict[str, Any] = {"features": features, "feature_tables": feature_tables, "progress": progress}
         found["replay"] = [check_log(known, open_log(place(log)), **about, **looked)]
     if online_table is not None or log is None:
         found["read_back"] = [read_back(each, **looked) for each in _tables(known, online_table, features)]

@@ -14,7 +14,7 @@ from jukebox.engine.joining import shards
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.log_matching import NONE, rows_at
 from jukebox.engine.memory import rows_that_fit
-from jukebox.engine.served_logs import KEY, SERVED_AT, UTC
+from jukebox.engine.served_logs import SERVED_AT, UTC
 from jukebox.engine.served_rows import moments, require_keys
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash
 from jukebox.formats import parquet
@@ -100,8 +100,7 @@ class Spine:
         """Make the Parquet file hold the rows; return the fingerprint of the labels."""
         log = self.source.log
         sources = {key.label: key.sources(log, self.schema) for key in self.keys}
-        there = [name for name in (*log.schema.names, *self.schema.names) if name.startswith(KEY)] + self.schema.names
-        require_keys(self.keys, sources, there)
+        require_keys(self.keys, sources, list(dict.fromkeys([*log.key_names, *self.schema.names])))
         served = [name for some in sources.values() for name in some if name in log.schema.names]
         names = list(dict.fromkeys([SERVED_AT, *served, *self.columns]))
         labels = Fingerprint(self.schema)

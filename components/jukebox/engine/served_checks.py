@@ -13,7 +13,7 @@ from jukebox.engine.catalog import partitions_of
 from jukebox.engine.cell_tally import Tally
 from jukebox.engine.consistency import Consistency
 from jukebox.engine.served_differences import WHERE, explained, offline
-from jukebox.engine.served_logs import KEY, SERVED_AT, entry_of, event_time_of, status_of
+from jukebox.engine.served_logs import SERVED_AT, entry_of, event_time_of, status_of
 from jukebox.engine.served_rows import join_as_of, key_columns, moments, plan_for, require_keys, type_of_both
 from jukebox.errors import InvalidValue, NoPartition, UnknownFeature
 from jukebox.features import FeatureName
@@ -122,7 +122,7 @@ def _chosen(log: ServedLog, rows: int | None, seed: int) -> tuple[Any, int]:
 
 def _write(log: ServedLog, spine: Path, numbers: Any, columns: Sequence[str], keys: Sequence[KeyColumn]) -> None:
     sources = {key.label: key.sources(log) for key in keys}
-    require_keys(keys, sources, [name for name in log.schema.names if name.startswith(KEY)])
+    require_keys(keys, sources, log.key_names)
     served = [name for column in columns for name in (column, event_time_of(column), status_of(column))]
     asked = list(dict.fromkeys([*WHERE, *(name for some in sources.values() for name in some), *served]))
 

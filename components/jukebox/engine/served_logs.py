@@ -108,6 +108,12 @@ class ServedLog:
         names = set(self.schema.names)
         return tuple(sorted(name for name in names if status_of(name) in names))
 
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The names that entities gave their keys by, sorted."""
+        given = {name.removeprefix(KEY).rpartition(":")[0] for name in self.schema.names if name.startswith(KEY)}
+        return tuple(sorted(given))
+
     def keys(self, name: str, kind: str) -> list[str]:
         """Return the columns of what entities gave under ``name``, as far as it is of a kind of keys."""
         kinds = (kind, _LARGE) if kind == "integer" else (kind,)

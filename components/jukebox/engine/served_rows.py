@@ -173,7 +173,7 @@ def join_as_of(
         if tables:
             schema, out = parquet.schema(spine), folder / f"joined as of {label_time}.parquet"
             features = [_with_times(features_of(table, schema, label_time), table) for table in tables]
-            rules = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
+            rules: dict[str, Any] = {"allow_exact": plan.allow_exact, "as_known": plan.as_known, "proof": plan.proof}
             join = partial(join_files, str(spine), features, str(out), label_time=label_time, progress=progress)
             proofs |= {column.column: column for proof in join(**rules) for column in proof.columns}
             spine = out

@@ -137,6 +137,9 @@ class StitchedColumn:
 
         ``examined`` is the proof of the join, which looked for later knowledge.
         """
+        if not self.proofs:
+            nothing = np.zeros(0, np.bool_)
+            self._prove(nothing, nothing, nothing, np.zeros(0, np.int64))
         [[proof]] = [each.columns for each in self.proofs]
         found = {**asdict(proof), "age_histogram": [list(bar) for bar in proof.age_histogram]}
         if examined is not None and self.from_join:

@@ -51,7 +51,12 @@ def run(
     """
     out, known, log, labels = place(out), open_registry(registry), place(log), place(labels)
     source = LabelledLog(open_log(log), labels, request_id, position, label_time)
-    about = {"feature_tables": feature_tables, "feature_set": feature_set, "split": split, "proof": proof}
+    about: dict[str, Any] = {
+        "feature_tables": feature_tables,
+        "feature_set": feature_set,
+        "split": split,
+        "proof": proof,
+    }
     request = stitch_request(known, source, features, **about)
     manifest = make_stitched_set(known, source, request, out, progress=progress)
     members = [each.asked for each in request.columns] + list(request.context)
