@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import queue
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidValue, reason
-from jukebox.serving.log_buffers import Buffer, is_sampled, shapes_of
+from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed
 from jukebox.stores import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Hashable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from jukebox.serving.log_buffers import Shape
+    from jukebox.serving.log_buffers import Entities
     from jukebox.serving.served import Served
 
+    Told = tuple[Served, Entities] | threading.Event
+
 _WAKE = 0.5
+_COUNTED = ("offered", "written", "left_out", "dropped", "failed", "files")
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,17 @@ class FeatureLog:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._told: queue.SimpleQueue[Served | threading.Event] = queue.SimpleQueue()
-        self._counts, self._queued = LogCounts(), 0
+        self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._tally, self._queued, self._error = dict.fromkeys(_COUNTED, 0), 0, ""
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._buffers: dict[Shape, Buffer] = {}
+        self._buffers: dict[Hashable, Buffer] = {}
 
     @property
     def counts(self) -> LogCounts:
         """What became of the vectors so far."""
         with self._lock:
-            return self._counts
+            return LogCounts(**self._tally, error=self._error or None)
 
     def __call__(self, served: Served) -> None:
         """Take a round; the caller's entities may be changed afterwards."""
@@ -105,12 +109,15 @@ class FeatureLog:
         with self._lock:
             fits = self._queued + vectors <= self._capacity and not self._closing
             self._queued += vectors * fits
-            self._add(offered=vectors, dropped=vectors * (not fits))
+            self._tally["offered"] += vectors
+            self._tally["dropped"] += vectors * (not fits)
             if fits and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="jukebox-feature-log", daemon=True)
                 self._thread.start()
+                # A program that forgets to close the log has its last vectors in it all the same.
+                atexit.register(self.close)
         if fits:
-            self._told.put(replace(served, entities=tuple(dict(entity) for entity in served.entities)))
+            self._told.put((served, [dict(entity) for entity in served.entities]))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Return whether all that was told before is in files within ``timeout`` seconds, or has failed."""
@@ -139,7 +146,7 @@ class FeatureLog:
         self.close()
 
     def _run(self) -> None:
-        told: Served | threading.Event | None
+        told: Told | None
         while True:
             told = None
             with contextlib.suppress(queue.Empty):
@@ -148,38 +155,43 @@ class FeatureLog:
                 self._write(list(self._buffers))
                 told.set()
             elif told is not None:
-                self._take(told)
+                self._take(*told)
             self._write(self._due())
 
-    def _take(self, served: Served) -> None:
-        vectors = len(served.entities)
+    def _take(self, served: Served, entities: Entities) -> None:
+        vectors = len(entities)
+        told = {"failed": vectors}
         try:
-            places = [at for at, entity in enumerate(served.entities) if self._sampled(entity)]
-            for shape, some in shapes_of(served, places).items():
-                self._buffers.setdefault(shape, Buffer(shape[1], time.monotonic())).add(served, some)
-            told: dict[str, Any] = {"left_out": vectors - len(places)}
+            places = [at for at, entity in enumerate(entities) if self._sampled(entity)]
+            for keys, some in keyed(entities, places).items():
+                shape = (asked_of(served.features), keys)
+                if shape not in self._buffers:
+                    self._buffers[shape] = Buffer(served.features, keys, time.monotonic())
+                self._buffers[shape].add(served, entities, some)
+            told = {"left_out": vectors - len(places)}
         except Exception as exc:  # noqa: BLE001 - whatever was served, the log goes on
-            told = {"failed": vectors, "error": reason(exc)}
+            self._error = reason(exc)
         with self._lock:
             self._queued -= vectors
-            self._add(**told)
+            self._add(told)
 
-    def _due(self) -> list[Shape]:
+    def _due(self) -> list[Hashable]:
         most, longest = self._rotate
         now, held = time.monotonic(), sum(buffer.bytes for buffer in self._buffers.values())
         return [shape for shape, buffer in self._buffers.items() if held >= most or now - buffer.since >= longest]
 
-    def _write(self, shapes: list[Shape]) -> None:
+    def _write(self, shapes: list[Hashable]) -> None:
         for shape in shapes:
             buffer = self._buffers.pop(shape)
             try:
                 path = buffer.write(self.folder)
-                told = {"written": buffer.rows, "files": int(path is not None)}
+                told = {"written": buffer.rows, "files": int(path is not None), "failed": buffer.failed}
             except Exception as exc:  # noqa: BLE001 - a full disk is counted, and reads go on
-                told, buffer.error = {"failed": buffer.rows}, reason(exc)
+                told, buffer.error = {"failed": buffer.rows + buffer.failed}, reason(exc)
             with self._lock:
-                self._add(error=buffer.error, **{**told, "failed": told.get("failed", 0) + buffer.failed})
+                self._error = buffer.error or self._error
+                self._add(told)
 
-    def _add(self, *, error: str | None = None, **more: int) -> None:
-        counts = {name: getattr(self._counts, name) + count for name, count in more.items()}
-        self._counts = replace(self._counts, **counts, error=self._counts.error if error is None else error)
+    def _add(self, told: Mapping[str, int]) -> None:
+        for name, count in told.items():
+            self._tally[name] += count

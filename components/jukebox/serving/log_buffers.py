@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,17 @@ import pyarrow as pa
 
 from jukebox.core import rowkeys
 from jukebox.engine.served_logs import ABOUT, STATUS_TYPE, column_of, event_time_of, key_column, key_type, status_of
-from jukebox.errors import reason
+from jukebox.errors import InvalidValue, reason
 from jukebox.formats import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection
 
     from jukebox.serving.served import Served, ServedFeature
 
-Shape = tuple[tuple[str, ...], tuple[str, ...]]
-"""The columns of a vector's features, and the columns of what its entity gives."""
+Asked = tuple[Any, ...]
+"""Which features a round has, and how they were asked for: equal for rounds of equal columns."""
+Entities = Sequence[Mapping[str, Any]]
 
 _WORD = 2**64
 # Arrow arrays of single rows cost fifty times what rows of this many cost.
@@ -45,84 +46,90 @@ def is_sampled(entity: Mapping[str, Any], share: float, by: Collection[str] | No
     return int.from_bytes(digest, "big") < share * _WORD
 
 
-def columns_of(served: Served) -> dict[str, ServedFeature]:
-    """Return the features of a round by their columns of the log, in order; one that was asked for twice is one."""
-    named = ((column_of(each.feature, each.max_age, each.keys), each) for each in served.features)
-    return dict(sorted(named, key=lambda pair: pair[0]))
+def asked_of(features: Sequence[ServedFeature]) -> Asked:
+    """Return what tells the columns of a round from those of others."""
+    return tuple(
+        [
+            each.feature if each.max_age is None and not each.keys else (each.feature, each.max_age, *each.keys.items())
+            for each in features
+        ]
+    )
 
 
-def shapes_of(served: Served, places: Sequence[int]) -> dict[Shape, list[int]]:
-    """Return which entities of a round go to which buffer; raises InvalidType for what is no key."""
-    features = tuple(columns_of(served))
-    found: dict[Shape, list[int]] = defaultdict(list)
+def columns_of(features: Sequence[ServedFeature]) -> dict[str, int]:
+    """Return the columns of the log that features go to, by name, with their places; of two alike the last counts."""
+    named = {column_of(each.feature, each.max_age, each.keys): place for place, each in enumerate(features)}
+    return dict(sorted(named.items()))
+
+
+def keyed(entities: Entities, places: Sequence[int]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """Return which entities have keys of which kinds: by pairs of a column and its name in the entity, sorted.
+
+    Raises InvalidType for what is no key.
+    """
+    found: dict[tuple[tuple[str, str], ...], list[int]] = defaultdict(list)
     for place in places:
-        given = ((name, value) for name, value in served.entities[place].items() if value is not None)
-        found[features, tuple(sorted(key_column(name, value) for name, value in given))].append(place)
+        given = [(key_column(name, value), name) for name, value in entities[place].items() if value is not None]
+        found[tuple(sorted(given)) if len(given) > 1 else tuple(given)].append(place)
     return found
 
 
-@dataclass
 class Buffer:
-    """Rows of one shape that no file holds yet, since when, and how many bytes they take, as far as that is known."""
+    """Rows of equal columns that no file holds yet, since when, and how many bytes they take, as far as is known."""
 
-    keys: tuple[str, ...]
-    since: float
-    rows: int = 0
-    bytes: int = 0
-    failed: int = 0
-    error: str | None = None
-    _waiting: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    _types: dict[str, pa.DataType | None] = field(default_factory=dict)
-    _batches: list[pa.RecordBatch] = field(default_factory=list)
+    def __init__(self, features: Sequence[ServedFeature], keys: Sequence[tuple[str, str]], since: float) -> None:
+        self.since, self.rows, self.bytes, self.failed = since, 0, 0, 0
+        self.error: str | None = None
+        self._keys, self._features = [name for _, name in keys], list(columns_of(features).values())
+        self._types: dict[str, pa.DataType | None] = dict(zip(ABOUT.names, ABOUT.types, strict=True))
+        self._types |= {column: key_type(column) for column, _ in keys}
+        for column, place in columns_of(features).items():
+            self._types |= {column: features[place].type, event_time_of(column): None, status_of(column): STATUS_TYPE}
+        self._times = {event_time_of(column) for column in columns_of(features)}
+        self._waiting: list[list[Any]] = [[] for _ in self._types]
+        self._batches: list[pa.RecordBatch] = []
 
-    def add(self, served: Served, places: Sequence[int]) -> None:
-        """Take in the vectors of a round at ``places``, whose shape this is: all of them, or none after an error."""
-        rows = self._rows_of(served, places)
-        for name, values in rows.items():
-            self._waiting[name].extend(values)
-        self.rows += len(places)
-        if len(self._waiting[ABOUT.names[0]]) >= _ROWS_AT_ONCE:
+    def add(self, served: Served, entities: Entities, places: Sequence[int]) -> None:
+        """Take in the vectors of a round at ``places``, of these columns: all of them, or none after an error."""
+        count = len(places)
+        rows: list[Sequence[Any]] = [[served.request_id] * count, places, [served.model] * count]
+        rows.append([served.served_at] * count)
+        rows += [[entities[place][name] for place in places] for name in self._keys]
+        for at in self._features:
+            feature = served.features[at]
+            rows += (feature.values, feature.event_times, feature.statuses)
+        if count < len(entities):
+            told = 4 + len(self._keys)
+            rows[told:] = [[column[place] for place in places] for column in rows[told:]]
+        if any(len(column) != count for column in rows):
+            raise InvalidValue("a feature was told with another number of values than there are entities")
+        for waiting, column in zip(self._waiting, rows, strict=True):
+            waiting.extend(column)
+        self.rows += count
+        if len(self._waiting[0]) >= _ROWS_AT_ONCE:
             self._settle()
 
-    def _rows_of(self, served: Served, places: Sequence[int]) -> dict[str, list[Any]]:
-        count = len(places)
-        about = ([served.request_id] * count, list(places), [served.model] * count, [served.served_at] * count)
-        rows: dict[str, list[Any]] = dict(zip(ABOUT.names, about, strict=True))
-        types: dict[str, pa.DataType | None] = dict(zip(ABOUT.names, ABOUT.types, strict=True))
-        for key in self.keys:
-            name = key.partition(":")[2].rpartition(":")[0]
-            rows[key], types[key] = [served.entities[place][name] for place in places], key_type(key)
-        for column, feature in columns_of(served).items():
-            times, status = event_time_of(column), status_of(column)
-            told = {column: feature.values, times: feature.event_times, status: feature.statuses}
-            rows |= {name: [values[place] for place in places] for name, values in told.items()}
-            # What has no type yet is found to have one when there are rows with values.
-            types |= {column: feature.type, times: _clock(rows[times]) or self._types.get(times), status: STATUS_TYPE}
-        self._types |= types
-        return rows
-
     def _settle(self) -> None:
-        rows, self._waiting = self._waiting, defaultdict(list)
-        batches = self._batches_of(dict(rows))
+        rows, self._waiting = self._waiting, [[] for _ in self._waiting]
+        batches = self._batches_of(rows)
         self._batches += batches
         self.bytes += sum(batch.nbytes for batch in batches)
 
-    def _batches_of(self, rows: Mapping[str, list[Any]]) -> list[pa.RecordBatch]:
+    def _batches_of(self, rows: Sequence[list[Any]]) -> list[pa.RecordBatch]:
         """Return the rows as batches; those that have no place in one are counted, and no others with them."""
-        count = len(next(iter(rows.values()), ()))
+        count = len(rows[0])
         try:
-            arrays = [pa.array(values, self._types[name]) for name, values in rows.items()]
-            return [pa.RecordBatch.from_arrays(arrays, names=list(rows))] if count else []
+            pairs = zip(rows, self._types.items(), strict=True)
+            arrays = [
+                pa.array(values, _clock(values) if name in self._times else kind) for values, (name, kind) in pairs
+            ]
+            return [pa.RecordBatch.from_arrays(arrays, names=list(self._types))] if count else []
         except Exception as exc:  # noqa: BLE001 - a value may raise whatever it likes
             if count == 1:
                 self.failed, self.rows, self.error = self.failed + 1, self.rows - 1, reason(exc)
                 return []
         halves = (slice(count // 2), slice(count // 2, None))
-        return [
-            batch
-            for half in halves
-            for batch in self._batches_of({name: values[half] for name, values in rows.items()})
-        ]
+        return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]
 
     def write(self, folder: str) -> Path | None:
         """Make a new file of the log hold the rows, whole or not at all; None where there are none.
