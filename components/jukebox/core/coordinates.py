@@ -19,6 +19,7 @@ and none is lost to another in whatever order they are written::
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -56,8 +57,13 @@ def row_key(entity: str, key: bytes) -> bytes:
     >>> row_key("user", rowkeys.encode_one([7])).hex()
     '5728757365720001110000000000000007'
     """
-    plain = rowkeys.encode_one([entity]) + key
+    plain = _start(entity) + key
     return _SALTS[crc32(plain) & 0xFF] + plain
+
+
+@lru_cache(maxsize=1_024)
+def _start(entity: str) -> bytes:
+    return rowkeys.encode_one([entity])
 
 
 def entity_and_key(raw: bytes) -> tuple[str, tuple[Any, ...]]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
-from jukebox.serving.contextual import Given
 from jukebox.serving.moments import judged, nanoseconds, require_clock
 from jukebox.serving.routes import Route
 from jukebox.serving.served import Served, ServedFeature
@@ -43,13 +42,12 @@ def checked(lookup: Lookup, request: Request) -> dict[str, list[Any]]:
     Raises MissingColumn and InvalidType for what was not passed or does not fit, and InvalidType for an ``at`` with a
     zone where the features' times have none.
     """
-    given: dict[str, list[Any]] = {}
-    for feature in lookup.features:
-        if isinstance(feature, Given):
-            given[feature.name] = [feature.value(entity, request.context) for entity in request.entities]
-        elif request.at is not None:
-            require_clock(request.at, feature)
-    return given
+    if request.at is not None:
+        for feature in lookup.features:
+            if isinstance(feature, Route):
+                require_clock(request.at, feature)
+    entities, context = request.entities, request.context
+    return {feature.name: [feature.value(entity, context) for entity in entities] for feature in lookup.context}
 
 
 def answered(
@@ -60,15 +58,12 @@ def answered(
     verdicts = [judged(groups[group], rules, at) for group, rules in lookup.rules]
     passed = Verdict(["fresh"] * count, [None] * count, zoned=True, all_fresh=True)
     columns = []
-    for feature, place in zip(lookup.features, lookup.groups, strict=True):
-        name, versioned = feature.name, feature.registered.versioned
-        if isinstance(feature, Route) and place is not None:
-            group, verdict = place
-            column = feature.column
-            held = [None if row is None else row.values[column] for row in groups[group]]
-            columns.append(Column(name, versioned, feature.type, held, verdicts[verdict]))
+    for name, feature, kind, column, group, verdict in lookup.slots:
+        if verdict is None:
+            columns.append(Column(name, feature, kind, given[name], passed))
         else:
-            columns.append(Column(name, versioned, feature.type, given[name], passed))
+            held = [None if row is None else row.values[column] for row in groups[group]]
+            columns.append(Column(name, feature, kind, held, verdicts[verdict]))
     return FeatureVectors(columns, count, request.id)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jukebox.core import rowkeys
 from jukebox.engine.catalog import registered
@@ -15,6 +16,8 @@ from jukebox.serving.routes import Route, Rules, Way, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pyarrow as pa
 
     from jukebox.core.layouts import Layout
     from jukebox.stores import OnlineStore, RegisteredFeature, Registry
@@ -55,10 +58,32 @@ class Lookup:
                     kinds |= dict.fromkeys((name, *way.other_names), kind)
         return kinds
 
-    @property
+    @cached_property
     def context(self) -> tuple[Given, ...]:
         """The contextual features."""
         return tuple(each for each in self.features if isinstance(each, Given))
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The features as answers are made of them."""
+        return tuple(map(_slot, self.features, self.groups))
+
+
+class Slot(NamedTuple):
+    """Where a feature's values come from: a column of a group of rows and a verdict on them, or what was passed."""
+
+    name: str
+    feature: str
+    type: pa.DataType | None
+    column: str
+    group: int
+    verdict: int | None
+
+
+def _slot(feature: Route | Given, place: tuple[int, int] | None) -> Slot:
+    column = feature.column if isinstance(feature, Route) else ""
+    group, verdict = (0, None) if place is None else place
+    return Slot(feature.name, feature.registered.versioned, feature.type, column, group, verdict)
 
 
 def entries_of(features: Mapping[str, Any] | Sequence[str]) -> tuple[Entry, ...]:
