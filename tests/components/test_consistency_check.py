@@ -316,7 +316,7 @@ def test_nothing_to_check_is_refused(serving: Serving) -> None:
             InvalidValue,
             "not an online_table",
         ),
-        ({"log": None, "features": [TEMP], "rows": 0}, InvalidValue, "rows is 0"),
+        ({"log": None, "features": [TEMP], "rows": -1}, InvalidValue, "rows is -1"),
         ({"log": None, "features": [TEMP], "tolerance": -1.0}, InvalidValue, "tolerance is -1.0"),
         (
             {"log": None, "features": [TEMP], "thresholds": {"stail": 0.1}},

@@ -79,7 +79,7 @@ def check_consistency(
     features: Annotated[
         Text, typer.Option(help="Names with commas between: those of the log, or without one, those to read back.")
     ] = None,
-    rows: Annotated[int | None, typer.Option(help="How many vectors or keys to look at; by default all.")] = None,
+    rows: Annotated[int, typer.Option(help="How many vectors or keys to look at; 0 for all.")] = 0,
     seed: Annotated[int, typer.Option(help="Another number looks at others.")] = 0,
     tolerance: Annotated[float, typer.Option(help="How far numbers may be apart, in shares of the greater.")] = 0.0,
     thresholds: Annotated[

@@ -33,7 +33,7 @@ def run(
     online_table: str | None = None,
     features: Sequence[str] | None = None,
     feature_tables: Collection[str] | None = None,
-    rows: int | None = None,
+    rows: int = 0,
     seed: int = 0,
     tolerance: float = 0.0,
     thresholds: Mapping[str, float] | None = None,
@@ -45,9 +45,10 @@ def run(
     Every vector of ``log`` is joined again as of the time it was served for, and compared cell by cell. Of
     ``online_table``, what an online load left, or without both of the tables that serve ``features`` now, the rows
     are read back and compared with the newest ones offline. ``features`` keeps to some of a log's, ``feature_tables``
-    to some tables; ``rows`` looks at so many vectors and keys, which ``seed`` scatters. Numbers no farther apart than
-    ``tolerance``, a share of the greater one, count as equal. ``thresholds`` map kinds of difference (``mismatch``,
-    ``missing``, ``extra``, ``early``: none are allowed; ``stale``: all are) to the greatest share of a feature's cells.
+    to some tables; ``rows`` looks at so many vectors and keys, which ``seed`` scatters, and 0 at all of them. Numbers
+    no farther apart than ``tolerance``, a share of the greater one, count as equal. ``thresholds`` map kinds of
+    difference (``mismatch``, ``missing``, ``extra``, ``early``: none are allowed; ``stale``: all are) to the greatest
+    share of a feature's cells.
     ``report.json`` is written in any case, the manifest only where no threshold is exceeded. Returns the manifest.
 
     Raises SkewFound, which names the features; InvalidValue where nothing is named or compared, and for what makes no
@@ -56,7 +57,7 @@ def run(
     """
     limits, out, known = checked_thresholds(thresholds), place(out), open_registry(registry)
     _require(rows, tolerance)
-    looked: dict[str, Any] = {"rows": rows, "seed": seed, "tolerance": tolerance}
+    looked: dict[str, Any] = {"rows": None if rows == 0 else rows, "seed": seed, "tolerance": tolerance}
     found: dict[str, list[Consistency]] = {}
     if log is not None:
         about: dict[str, Any] = {"features": features, "feature_tables": feature_tables, "progress": progress}
@@ -73,17 +74,23 @@ def run(
     if not any(each.cells for each in checks):
         raise InvalidValue(f"no cell of {checks[0].uri if checks else online_table} could be compared")
     manifest = _manifest(found, limits, seed).write(out)
-    reads = sorted({each.feature.partition("?")[0] for check in checks for each in check.features})
-    inputs = [] if log is None else [Recorded("jukebox.ServedLog", place(log))]
-    inputs += [] if online_table is None else [Recorded("jukebox.OnlineTable", place(online_table))]
-    outputs = [Recorded("jukebox.Consistency", out)]
-    known.record("consistency_check", reads=reads, inputs=inputs, outputs=outputs, execution=execution)
+    known.record(
+        "consistency_check",
+        reads=sorted({each.feature.partition("?")[0] for check in checks for each in check.features}),
+        inputs=[
+            Recorded(kind, place(uri))
+            for kind, uri in (("jukebox.ServedLog", log), ("jukebox.OnlineTable", online_table))
+            if uri is not None
+        ],
+        outputs=[Recorded("jukebox.Consistency", out)],
+        execution=execution,
+    )
     return manifest
 
 
-def _require(rows: int | None, tolerance: float) -> None:
-    if rows is not None and rows < 1:
-        raise InvalidValue(f"rows is {rows}; a check looks at one or more")
+def _require(rows: int, tolerance: float) -> None:
+    if rows < 0:
+        raise InvalidValue(f"rows is {rows}; a check looks at one or more, and with 0 at all")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
         raise InvalidType(f"the tolerance is {tolerance!r}; it is a number, a share of the greater of two values")
     if not 0 <= tolerance < 1:

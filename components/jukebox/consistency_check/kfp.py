@@ -15,7 +15,7 @@ def consistency_check(
     online_table: Optional[str] = None,
     features: Optional[list] = None,
     feature_tables: Optional[list] = None,
-    rows: Optional[int] = None,
+    rows: int = 0,
     seed: int = 0,
     tolerance: float = 0.0,
     thresholds: Optional[dict] = None,
@@ -29,7 +29,7 @@ def consistency_check(
         online_table: The path of what an online load left; without it and a log the features' own tables are read.
         features: The names to check; by default all of the log.
         feature_tables: The uri of every feature table that may be used; by default all that the registry knows.
-        rows: How many vectors or keys are looked at; by default all.
+        rows: How many vectors or keys are looked at; 0 for all.
         seed: A number that scatters them otherwise.
         tolerance: How far numbers may be apart, as a share of the greater one.
         thresholds: Kind of difference to the greatest share of a feature's cells.

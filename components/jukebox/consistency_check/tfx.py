@@ -20,7 +20,7 @@ class Spec(ComponentSpec):
         "features": ExecutionParameter(type=str),
         "feature_tables": ExecutionParameter(type=str),
         "thresholds": ExecutionParameter(type=str),
-        "rows": ExecutionParameter(type=int, optional=True),
+        "rows": ExecutionParameter(type=int),
         "seed": ExecutionParameter(type=int),
         "tolerance": ExecutionParameter(type=float),
     }
@@ -59,7 +59,7 @@ class ConsistencyCheck(BaseComponent):
         online_table: BaseChannel | None = None,
         features: list[str] | None = None,
         feature_tables: list[str] | None = None,
-        rows: int | None = None,
+        rows: int = 0,
         seed: int = 0,
         tolerance: float = 0.0,
         thresholds: dict[str, float] | None = None,
