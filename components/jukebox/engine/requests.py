@@ -103,7 +103,15 @@ def _entry(name: str, value: object) -> Entry:
         column = name.partition("@")[0].rsplit("/", 1)[-1]
     if not isinstance(column, str) or not column:
         raise InvalidType(f"the request for '{name}' has the column {column!r}; it is a text of one or more letters")
-    return Entry(name, column, value.get("max_age"), _truth(name, value.get("last_non_null")), _keys(name, value))
+    return Entry(
+        name, column, _age(name, value.get("max_age")), _truth(name, value.get("last_non_null")), _keys(name, value)
+    )
+
+
+def _age(name: str, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidType(f"the request for '{name}' has the max_age {value!r}; it is a text such as 2h")
 
 
 def _truth(name: str, value: object) -> bool:

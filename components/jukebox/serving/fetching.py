@@ -80,7 +80,9 @@ class Stores:
         self, uri: str, reads: Sequence[TableRead], entities: Sequence[Mapping[str, Any]], timeout: float | None
     ) -> Sequence[Sequence[Row | None]]:
         store = self.open(uri)
-        asked = [(read.table, [way.key(entity) for way in read.ways for entity in entities]) for read in reads]
+        # Tables that are read in the same ways get the very same list, so that a store may work on it once.
+        keys = {ways: [way.key(entity) for way in ways for entity in entities] for ways in {r.ways for r in reads}}
+        asked = [(read.table, keys[read.ways]) for read in reads]
         rows = store.read_tables(asked, timeout=timeout)
         for read in reads:
             now = store.layout(read.table)

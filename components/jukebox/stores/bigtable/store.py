@@ -99,8 +99,9 @@ class BigtableStore:
         end = time.monotonic() + seconds
         while True:
             served = [self._served(table, end) for table, _ in asked]
+            addresses: dict[tuple[Any, ...], list[bytes | None]] = {}
             plan = [
-                (coordinates.column(table, number), layout, [_address(layout, entity) for entity in entities])
+                (coordinates.column(table, number), layout, _addresses(layout, entities, addresses))
                 for (table, entities), (number, layout) in zip(asked, served, strict=True)
             ]
             columns = list(dict.fromkeys(column for column, _, _ in plan))
@@ -232,6 +233,16 @@ class BigtableStore:
 
 def _left(end: float) -> float:
     return max(0.001, end - time.monotonic())
+
+
+def _addresses(
+    layout: Layout, entities: Sequence[Mapping[str, Any]], known: dict[tuple[Any, ...], list[bytes | None]]
+) -> list[bytes | None]:
+    # Tables of one entity are asked with one and the same list, whose keys are worked out once.
+    same = (id(entities), layout.entity, *(str(layout.schema.field(name)) for name in layout.key_names))
+    if same not in known:
+        known[same] = [_address(layout, entity) for entity in entities]
+    return known[same]
 
 
 def _address(layout: Layout, entity: Mapping[str, Any]) -> bytes | None:
