@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+import online_reads  # noqa: E402
 import pit_processes as processes  # noqa: E402
 from pit_processes import Skipped  # noqa: E402
 from tests.emulators import MISSING, Emulator, cbtemulator  # noqa: E402
@@ -60,7 +61,30 @@ def load(asked: argparse.Namespace) -> list[dict]:
     return [*bars, {"bar": "client CPU, times the bare proto loop's", "at_most": 2, "found": round(ratio, 2)}]
 
 
-PARTS = {"load": load}
+def read(asked: argparse.Namespace) -> list[dict]:
+    """Measure reads of one and of many entities, Feast's against rows of its own, and the bars on them."""
+    told = []
+    for peer in ("jukebox", "feast"):
+        emulator = Emulator(cbtemulator())
+        try:
+            python = processes.python_of("feastbigtable" if peer == "feast" else peer, asked.folder)
+            command = [python.absolute(), HERE / "online_reads.py", peer, asked.seed, asked.rounds]
+            env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
+            done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Skipped(next(line for line in reversed(done.stderr.splitlines()) if line.strip()))
+            found = json.loads(done.stdout.splitlines()[-1])
+            told += found
+            for each in found:
+                say(part="read", **each)
+        except Skipped as exc:
+            say(part="read", peer=peer, skipped=str(exc))
+        finally:
+            emulator.kill()
+    return online_reads.bars(told)
+
+
+PARTS = {"load": load, "read": read}
 
 
 def say(**found: object) -> None:
@@ -75,6 +99,7 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--folder", type=Path, default=HERE.parents[1] / ".benchmarks")
     asked = parser.parse_args()
