@@ -107,8 +107,8 @@ def load_table_on_beam(
 ) -> OnlineLoad:
     """Make the store at ``store`` hold what ``engine.online_tables.load_table`` makes it hold, on Beam.
 
-    Workers must see the partitions and the store; without ``--runner`` the pipeline runs here, in this process. The
-    fingerprint is of the sources. Raises what a worker raised, and JobFailed; the same load again completes it.
+    Workers must see the partitions and the store; without ``--runner`` the pipeline runs here, in this process. Raises
+    what a worker raised, and JobFailed; the same load again completes it.
     """
     with closing(open_online(store)) as online:
         return load_with(partial(_write, store, beam_pipeline_args), online, load, table=table, replace=replace)
@@ -119,7 +119,7 @@ def _write(  # noqa: PLR0917 - the first two are bound before
 ) -> tuple[int, Written]:
     tasks = list(_tasks(load))
     columns = tuple(load.columns)
-    job = Job(store, name, version, columns, load.keys, **load.roles, entity=load.entity, only=load.wanted())
+    job = Job(store, name, version, columns, load.keys, **load.roles, entity=load.entity, only=load.wanted)
     # Here, so that the layout is there for all, and a table without rows is one.
     job.write(online, PartitionPieces(load.held(), columns).schema.empty_table())
     pipeline = beam_running.pipeline(arguments)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timezone
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from jukebox.core.coordinates import column, coordinates
+from jukebox.core.fingerprints import fingerprint_of
 from jukebox.core.layouts import layout_of
 from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.newest import newest_per_key
@@ -40,7 +41,7 @@ class OnlineLoad:
 
     ``read`` counts the rows of the partitions; where it is 0 nothing is known of the table's types, and there may be
     no such table. ``roots`` are the feature tables, ``partitions`` the files that were read, ``version`` is that of
-    the table which is served.
+    the table which is served; ``fingerprint`` is that of the partitions, the features and the keys that were wanted.
     """
 
     table: str
@@ -81,7 +82,7 @@ class OnlineTable:
     @property
     def name(self) -> str:
         """The endpoint's name with a digest of the features' versions: another version goes to another table."""
-        return f"{self.parts[0].manifest.details['endpoint']}-{combined(self.versions)[:8]}"
+        return online_name(self.parts[0].manifest.details["endpoint"], self.versions)
 
     @property
     def entity(self) -> str:
@@ -109,8 +110,9 @@ class OnlineTable:
         """Return the partitions that hold rows."""
         return [part for part in self.parts if part.manifest.rows]
 
+    @cached_property
     def wanted(self) -> pa.Table | None:
-        """Return the only keys to load, None for all; raises what ``KeyFilter.read`` does."""
+        """The only keys to load, None for all; raises what ``KeyFilter.read`` does."""
         if self.only is None:
             return None
         there = parquet.schema(self.held()[0].path)
@@ -126,12 +128,17 @@ class OnlineTable:
     def newest(self) -> Newest:
         """Return the newest row of every key that is wanted; there must be rows."""
         batches = self._dated() if self.is_static else read_partitions(self.parts, self.columns)
-        return newest_per_key(batches, keys=self.keys, only=self.wanted(), **self.roles)
+        return newest_per_key(batches, keys=self.keys, only=self.wanted, **self.roles)
 
     def _dated(self) -> Iterator[pa.RecordBatch]:
         for part in self.held():
             for batch in read_partitions([part], self.columns):
                 yield dated(batch, str(self.parts[0].manifest.event_time), part.day)
+
+
+def online_name(endpoint: str, versions: Sequence[str]) -> str:
+    """Return what the online table of an endpoint's features is called; ``versions`` are their versioned names."""
+    return f"{endpoint}-{combined(sorted(versions))[:8]}"
 
 
 def of_dates(parts: Sequence[Partition], days: Sequence[date] | None) -> tuple[Partition, ...]:
@@ -182,7 +189,9 @@ def load_with(
         online.serve(name, version)
         for former in online.versions(name).held[:-_KEPT]:
             online.drop(name, former)
-    fingerprint = combined([*(source.fingerprint for source in sources), str(rows)])
+    # What was loaded is what these make of it, on whatever engine.
+    only = [] if load.wanted is None else [fingerprint_of(load.wanted, load.wanted.schema)]
+    fingerprint = combined([*load.versions, *(source.fingerprint for source in sources), *only])
     read = sum(part.manifest.rows for part in load.parts)
     served = online.versions(name).current
     told = (read, rows, done.written, done.older, fingerprint)
