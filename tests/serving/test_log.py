@@ -266,6 +266,20 @@ def test_many_threads_lose_nothing(tmp_path: Path) -> None:
     assert log.counts.offered == log.counts.written == len(rows(tmp_path)) == 8 * 199 * 2
 
 
+def test_the_servers_metrics_tell_what_becomes_of_vectors(tmp_path: Path) -> None:
+    """Whatever is dropped can be seen from outside."""
+    metrics = pytest.importorskip("jukebox.serving.server.metrics", reason="pip install 'jukebox[serve]' brings it")
+    told = metrics.Metrics(lambda: 0)
+    log = FeatureLog(str(tmp_path), capacity=1)
+    told.logs(lambda: log.counts)
+    log(served({"user": 1}, {"user": 2}))
+    log(served({"user": 3}))
+    log.close()
+    lines = told.text().decode().splitlines()
+    for outcome, count in {"offered": 3, "dropped": 2, "written": 1, "waiting": 0, "failed": 0, "left_out": 0}.items():
+        assert f'jukebox_logged_vectors{{outcome="{outcome}"}} {count}.0' in lines
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -60,7 +60,7 @@ def serve(
             _model(*each, registry=registry, features_only=features_only, options=options)
             for each in _named(model or ())
         ]
-        app = make_app(FeatureReader(registry, **options), models, token=token or None, limits=limits)
+        app = make_app(FeatureReader(registry, **options), models, token=token or None, limits=limits, log=told)
         typer.echo(f"serving at http://{host}:{port}, {len(models)} models; /openapi.json says what there is")
         run(app, host=host, port=port, connections=max_connections, patience=patience)
 

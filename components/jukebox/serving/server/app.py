@@ -35,6 +35,7 @@ from jukebox.serving.server.values import instant, plain, to_json, understood
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from jukebox.serving.feature_log import FeatureLog
     from jukebox.serving.reader import FeatureReader
     from jukebox.serving.server.bodies import _Read
     from jukebox.serving.vectors import FeatureVectors
@@ -156,15 +157,22 @@ def _described(model: Model) -> dict[str, Any]:
 
 
 def make_app(
-    reader: FeatureReader, models: Sequence[Model] = (), *, token: str | None = None, limits: Limits | None = None
+    reader: FeatureReader,
+    models: Sequence[Model] = (),
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+    log: FeatureLog | None = None,
 ) -> FastAPI:
     """Return the server: features by name, those of ``models``, and their predictions.
 
-    With a ``token`` every request but a probe's carries it as ``Authorization: Bearer``. Raises MissingDependency
-    without FastAPI.
+    With a ``token`` every request but a probe's carries it as ``Authorization: Bearer``. The metrics tell what becomes
+    of vectors on their way to the ``log`` that the readers tell. Raises MissingDependency without FastAPI.
     """
     limits = Limits() if limits is None else limits
     answers = _Answers(reader, models, limits)
+    if log is not None:
+        answers.metrics.logs(lambda: log.counts)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -10,10 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jukebox.serving.feature_log import LogCounts
     from jukebox.serving.vectors import FeatureVectors
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+_OUTCOMES = ("offered", "waiting", "written", "left_out", "dropped", "failed")
 
 
 class Metrics:
@@ -32,6 +35,12 @@ class Metrics:
         )
         asked_again = Gauge("jukebox_hedged_reads", "Questions asked a second time.", registry=self._registry)
         asked_again.set_function(hedged)
+
+    def logs(self, counts: Callable[[], LogCounts]) -> None:
+        """Tell what becomes of served vectors on their way to the log, as ``counts`` tells it whenever it is asked."""
+        gauge = Gauge("jukebox_logged_vectors", "Served vectors by outcome.", ["outcome"], registry=self._registry)
+        for outcome in _OUTCOMES:
+            gauge.labels(outcome).set_function(lambda outcome=outcome: getattr(counts(), outcome))
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request under its route's path, so that no request makes a series of its own."""
