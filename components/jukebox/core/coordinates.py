@@ -77,6 +77,7 @@ def prefixes(entity: str) -> list[bytes]:
     return [salt + rowkeys.encode_one([entity]) for salt in _SALTS]
 
 
+@lru_cache(maxsize=1_024)
 def column(table: str, version: int) -> bytes:
     """Return what the qualifiers of a table's version begin with.
 

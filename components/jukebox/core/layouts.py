@@ -78,6 +78,11 @@ class Layout:
         return None if any(value is None for value in values) else rowkeys.encode_one(values)
 
     @cached_property
+    def addressing(self) -> tuple[Any, ...]:
+        """What row keys are made by; tables that share it have the same row keys for the same entities."""
+        return self.entity, tuple(self._kinds.items())
+
+    @cached_property
     def _kinds(self) -> dict[str, str]:
         return {name: rowkeys.kind(self.schema.field(name).type) for name in self.key_names}
 

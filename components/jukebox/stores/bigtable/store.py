@@ -239,7 +239,7 @@ def _addresses(
     layout: Layout, entities: Sequence[Mapping[str, Any]], known: dict[tuple[Any, ...], list[bytes | None]]
 ) -> list[bytes | None]:
     # Tables of one entity are asked with one and the same list, whose keys are worked out once.
-    same = (id(entities), layout.entity, *(str(layout.schema.field(name)) for name in layout.key_names))
+    same = id(entities), layout.addressing
     if same not in known:
         known[same] = [_address(layout, entity) for entity in entities]
     return known[same]
