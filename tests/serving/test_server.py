@@ -68,7 +68,7 @@ def test_a_models_features_are_told_and_read(client: TestClient) -> None:
         "max_age": "1h",
         "keys": {"base": "origin"},
     }
-    assert (told["entity"]["base"], told["context"]) == ("text", {f"{DEVICE}@1": "string", f"{LOCAL_HOUR}@1": "int64"})
+    assert (told["entity"]["base"], told["context"]) == ("text", {"device": "string", "hour": "int64"})
     answer = client.post(MODEL, json={"entities": [KEYS], "context": {"device": "phone", "hour": 8}, "at": AT}).json()
     values = {name: each["value"] for name, each in answer["vectors"][0].items()}
     assert values == {"seats": 100, "temp": 38.0, "out_temp": None, "late": 2.25, "device": "phone", "hour": 8}

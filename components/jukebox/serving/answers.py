@@ -57,12 +57,13 @@ def answered(
     at, count = nanoseconds(request.moment), len(request.entities)
     verdicts = [judged(groups[group], rules, at) for group, rules in lookup.rules]
     passed = Verdict(["fresh"] * count, [None] * count, zoned=True, all_fresh=True)
+    values = [[None if row is None else row.values for row in rows] for rows in groups]
     columns = []
     for name, feature, kind, column, group, verdict in lookup.slots:
         if verdict is None:
             columns.append(Column(name, feature, kind, given[name], passed))
         else:
-            held = [None if row is None else row.values[column] for row in groups[group]]
+            held = [None if row is None else row[column] for row in values[group]]
             columns.append(Column(name, feature, kind, held, verdicts[verdict]))
     return FeatureVectors(columns, count, request.id)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -144,7 +144,9 @@ class FeatureReader:
         now = datetime.now(timezone.utc)
         _check(entities, at, context)
         patience = self._timeout if timeout is None else _seconds("timeout", timeout)
-        request = Request(entities, _NOTHING if context is None else context, at, now, request_id or uuid.uuid4().hex)
+        request = Request(
+            entities, _NOTHING if context is None else context, at, now, request_id or os.urandom(16).hex()
+        )
         lookup, vectors = self._vectors(features, request, patience)
         if self._told is not None:
             self._told(served(lookup, request, self.model, vectors))
