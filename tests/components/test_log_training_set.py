@@ -26,7 +26,7 @@ from jukebox.errors import (
 from jukebox.formats.framing import records
 from jukebox.serving import FeatureReader
 from jukebox.serving.feature_log import FeatureLog
-from jukebox.stores import OnlineSource, open_lineage, open_online, open_registry
+from jukebox.stores import OnlineSource, Recorded, open_lineage, open_online, open_registry
 from jukebox.tables import Manifest
 from tests.components.place import DAYS, DELAY, LATE, SEATS, TEMP, UTC, WIND, Place, at, copied, write
 from tests.components.serving import ALL, JFK, LATER, LGA, Serving, outcomes, times
@@ -158,6 +158,48 @@ def test_a_shorter_age_is_applied_to_what_was_logged_and_a_role_is_its_own(servi
     rows = serving.stitched()
     assert (rows["short"].to_pylist(), rows["there"].to_pylist()) == ([None, None], [38.0, 38.0])
     assert (told(made, "short"), told(made, "there"), told(made, "kept")) == ((1, 1, 1, 1), (1, 0, 1, 0), (0, 0, 2, 1))
+
+
+def test_contextual_features_come_from_the_log_or_from_the_labels(here: Place) -> None:
+    """They were known in the request alone: what was not logged the labels bring, or it is an error."""
+    declared = (here.root / "features.yaml").read_text()
+    here.register(f"{declared}  - {{name: /flight/request/hour, contextual: true, data_type: int64}}\n")
+    serving, hour = Serving(here), "/flight/request/hour"
+    serving.load("weather")
+    serving.load_online([WIND])
+    serving.serve(("a", {**JFK, "hour": 7}, LATER), ("b", {**LGA, "hour": None}, LATER), features=[WIND, hour])
+    made = serving.stitch(outcomes("b", "a"), [WIND, hour])
+    assert serving.stitched()["hour"].to_pylist() == [None, 7]
+    assert (told(made, "hour"), "context" in made.details) == ((2, 1, 0, 0), False)
+    made = serving.stitch(outcomes("b", "a", hour=[1, 2]), [WIND, hour])
+    assert serving.stitched()["hour"].to_pylist() == [1, 2]
+    assert [each["column"] for each in made.details["context"]] == ["hour"]
+    with pytest.raises(NoPartition, match=r"1 labels have no logged value of .*hour@1', which is contextual: bring it"):
+        serving.stitch(outcomes("x", "a", t=times("02 07:30", "02 07:30")), [WIND, hour], label_time="t")
+    assert "contextual" in serving.checked().details["unchecked"]["/entity/flight/component/request/name/hour@1"]
+
+
+def test_a_model_is_served_what_it_was_trained_on(serving: Serving) -> None:
+    """Columns, limits of age and roles are those of the training set of the log."""
+    asked: dict[str, Any] = {TEMP: [{"column": "there", "keys": {"to": "origin"}}, {"column": "t", "max_age": "1h"}]}
+    serving.stitch(outcomes("a", "b", to=["LGA", "JFK"]), asked)
+    model = str(serving.place.root / "model")
+    trained, registry = [Recorded("jukebox.TrainingSet", str(serving.out))], serving.place.registry
+    open_registry(registry).record("train", inputs=trained, outputs=[Recorded("Model", model)])
+    with FeatureReader.for_model(model, registry) as reader:
+        entity = {"origin": "EWR", "to": "LGA"}
+        assert reader.read(entity, at=at("03 19:00")).to_dict() == {"there": 38.0, "t": None}
+
+
+def test_what_a_reader_for_a_model_served_counts_as_logged(serving: Serving) -> None:
+    """It asks under limits of age that it names: equal or longer ones answer, row by row, shorter ones do not."""
+    for name, age in (("d", "2h"), ("e", "90m"), ("f", "10m")):
+        asked = {TEMP: {"max_age": age, "column": "t"}}
+        serving.serve((name, JFK, at("03 19:00")), features=asked)
+    made = serving.stitch(outcomes("a", "d", "e", "f"), [TEMP])
+    assert (serving.stitched()["temp"].to_pylist(), told(made, "temp")) == ([38.0] * 4, (2, 0, 2, 0))
+    made = serving.stitch(outcomes("a", "d", "e", "f"), {TEMP: {"max_age": "1h"}})
+    assert (serving.stitched()["temp"].to_pylist(), told(made, "temp")) == ([38.0] * 4, (3, 0, 1, 0))
 
 
 def test_the_training_set_is_one_to_train_on(serving: Serving) -> None:

@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 
 from jukebox.core.asof_ages import MICROSECOND, Ticks
 from jukebox.core.asof_proof import ColumnProof, Proof, ages_told, merged
-from jukebox.engine.served_logs import FRESH, SERVED_AT, STALE, column_of, event_time_of, status_of
+from jukebox.engine.served_logs import FRESH, SERVED_AT, STALE, entry_of, event_time_of, status_of
 from jukebox.engine.served_rows import event_time_column
+from jukebox.features import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from numpy.typing import NDArray
@@ -25,17 +27,20 @@ if TYPE_CHECKING:
     Truths = NDArray[np.bool_]
 
 
-def logged_as(log: ServedLog, entry: Entry, asked: Asked) -> str | None:
-    """Return the column of the log that answers a request: of its version and role, under its limit of age or none.
+def logged_as(log: ServedLog, entry: Entry, asked: Asked, registered: timedelta | None) -> tuple[str, ...]:
+    """Return the columns of the log that answer a request: of its version and role, whatever they were asked for with.
 
-    None where there is none, as for ``last_non_null``, which an online store cannot tell. A column under another
-    limit of age would lack what is older than that.
+    One under a shorter limit of age than the request's lacks what is older, and does not answer it; ``registered`` is
+    the limit where none was asked for. There is none for ``last_non_null``, which an online store cannot tell.
     """
-    if asked.last_non_null:
-        return None
-    ages = [entry.max_age, None] if entry.max_age is not None else [None]
-    names = (column_of(asked.versioned, age, entry.keys) for age in ages)
-    return next((name for name in names if name in log.features), None)
+    found = []
+    for column in () if asked.last_non_null else log.features:
+        served = entry_of(column)
+        limit = registered if served.max_age is None else parse_duration(served.max_age)
+        enough = limit is None or (asked.max_age is not None and limit >= asked.max_age)
+        if served.name == asked.versioned and dict(served.keys) == dict(entry.keys) and enough:
+            found.append(column)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,13 @@ class Answers:
 
 @dataclass
 class StitchedColumn:
-    """One output column: ``logged`` and ``joined`` are the columns it is stitched of, None where there is none."""
+    """One output column: ``logged`` columns and the ``joined`` one are what it is stitched of.
+
+    Of several logged ones the first counts that was served to a row.
+    """
 
     asked: Asked
-    logged: str | None
+    logged: tuple[str, ...]
     joined: str | None
     static: bool
     type: pa.DataType
@@ -65,9 +73,7 @@ class StitchedColumn:
 
     def is_logged(self, rows: pa.RecordBatch | pa.Table) -> Truths:
         """Return which rows have a served value, be it null."""
-        if self.logged is None:
-            return np.zeros(rows.num_rows, np.bool_)
-        return np.asarray(rows.column(status_of(self.logged)).is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        return is_logged(rows, self.logged)
 
     def stitch(self, rows: pa.RecordBatch) -> pa.Array:
         """Return the cells of ``rows``, and count them."""
@@ -86,13 +92,23 @@ class StitchedColumn:
         return values
 
     def _served(self, rows: pa.Table) -> Answers:
-        if self.logged is None:
-            return self._nothing(rows.num_rows)
-        status = rows[status_of(self.logged)]
-        age = _ages(rows, event_time_of(self.logged))
+        found = self._nothing(rows.num_rows)
+        for column in reversed(self.logged):
+            there, each = is_logged(rows, [column]), self._served_as(rows, column)
+            found = Answers(
+                pc.if_else(pa.array(there), each.values, found.values),
+                np.where(there, each.used, found.used),
+                np.where(there, each.too_old, found.too_old),
+                np.where(there, each.ages, found.ages),
+            )
+        return found
+
+    def _served_as(self, rows: pa.Table, column: str) -> Answers:
+        status = rows[status_of(column)]
+        age = _ages(rows, event_time_of(column))
         old = _is(status, STALE) | _above(age, self.asked.max_age)
         used = _is(status, FRESH) & ~old
-        values = _array(rows[self.logged].cast(self.type))
+        values = _array(rows[column].cast(self.type))
         return Answers(pc.if_else(pa.array(used), values, pa.scalar(None, self.type)), used, old, age)
 
     def _joined(self, rows: pa.Table) -> Answers:
@@ -175,6 +191,16 @@ def _above(ages: NDArray[np.int64], limit: timedelta | None) -> Truths:
     return np.asarray(ages > most * MICROSECOND, np.bool_)
 
 
-def columns_read(logged: str | None) -> list[str]:
+def columns_read(logged: Iterable[str]) -> list[str]:
     """Return the columns of the log that a stitched column reads."""
-    return [] if logged is None else [logged, event_time_of(logged), status_of(logged)]
+    return [name for column in logged for name in (column, event_time_of(column), status_of(column))]
+
+
+def is_logged(rows: pa.RecordBatch | pa.Table, columns: Iterable[str]) -> Truths:
+    """Return which rows were served any of the columns."""
+    statuses = [rows.column(rows.schema.get_field_index(status_of(column))) for column in columns]
+    found = np.zeros(rows.num_rows, np.bool_)
+    for status in statuses:
+        valid = (status if isinstance(status, pa.Array) else _array(status)).is_valid()
+        found |= np.asarray(valid.to_numpy(zero_copy_only=False), np.bool_)
+    return found

@@ -18,7 +18,7 @@ from jukebox.engine.log_matching import NONE, matched
 from jukebox.engine.requests import Entry, asked, normalized
 from jukebox.engine.served_logs import SERVED_AT, status_of
 from jukebox.engine.served_rows import join_as_of, key_columns, plan_for, type_of_both
-from jukebox.engine.stitched_columns import StitchedColumn, columns_read, logged_as
+from jukebox.engine.stitched_columns import StitchedColumn, columns_read, is_logged, logged_as
 from jukebox.engine.training_files import write_splits, write_whole
 from jukebox.engine.training_sets import Content
 from jukebox.errors import InvalidValue, NameClash, NoPartition
@@ -42,12 +42,12 @@ PROOFS = ("sample", "full")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A column that is asked for: the log's column that answers it, and the join's for what the log lacks."""
+    """A column that is asked for: the log's columns that answer it, and the join's for what the log lacks."""
 
     entry: Entry
     feature: RegisteredFeature
     asked: Asked
-    logged: str | None = None
+    logged: tuple[str, ...] = ()
     joined: Entry | None = None
 
 
@@ -93,7 +93,9 @@ def stitch_request(
                 raise NameClash(
                     f"the output column '{member.column}' is in the labels already; ask for it under another name"
                 )
-            columns.append(Wanted(entry, feature, member, logged_as(source.log, entry, member)))
+            columns.append(
+                Wanted(entry, feature, member, logged_as(source.log, entry, member, feature.feature.max_age))
+            )
     return StitchRequest(tuple(columns), context, feature_tables, rule.over(schema.names), proof)
 
 
@@ -153,10 +155,10 @@ def _manifest(
 
 def _filled_in(registry: Registry, source: LabelledLog, request: StitchRequest, found: Matched) -> list[Wanted]:
     """Return the columns with an entry of the join where the log has not all of them; raises NoPartition."""
-    lacking = _lacking(source, found, [each.logged for each in request.columns if each.logged is not None])
+    lacking = _lacking(source, found, {each.logged for each in request.columns})
     filled = []
     for each in request.columns:
-        count = len(found.rows) if each.logged is None else lacking[each.logged]
+        count = lacking[each.logged]
         filled.append(each if count == 0 else _joining(registry, each, count, request.tables))
     return filled
 
@@ -174,31 +176,32 @@ def _joining(registry: Registry, each: Wanted, count: int, tables: Collection[st
     return Wanted(entry, each.feature, each.asked, each.logged, joined)
 
 
-def _lacking(source: LabelledLog, found: Matched, columns: Sequence[str]) -> dict[str, int]:
-    """Return of how many labels the log lacks each column."""
+def _lacking(source: LabelledLog, found: Matched, columns: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """Return how many labels were served none of some columns, for each group of columns."""
     counts = dict.fromkeys(columns, len(found.rows) - found.logged)
-    names, start = list(counts), 0
+    names, start = sorted({status_of(name) for group in columns for name in group}), 0
     rows = np.sort(found.rows[found.rows != NONE])
-    for batch in source.log.read([status_of(name) for name in names]):
+    for batch in source.log.read([SERVED_AT, *names]):
         low, high = rows.searchsorted([start, start + batch.num_rows])
-        places = pa.array(rows[low:high] - start)
-        for at, name in enumerate(names):
-            counts[name] += batch.column(at).take(places).null_count
+        some = batch.take(pa.array(rows[low:high] - start))
+        for group in counts:
+            counts[group] += int(np.count_nonzero(~is_logged(some, group)))
         start += batch.num_rows
     return counts
 
 
 def _stitched(each: Wanted, plan: Plan | None, log: pa.Schema, joined: pa.Schema) -> StitchedColumn:
-    if each.joined is None or plan is None:
-        kind = log.field(str(each.logged)).type
-        declared = arrow_type(each.asked.data_type)
-        kind = kind if declared is None else type_of_both(each.asked.versioned, kind, declared)
-        return StitchedColumn(each.asked, each.logged, None, static=False, type=kind)
-    [table] = [table for table in plan.tables for member in table.members if member.column == each.joined.column]
-    kind = joined.field(each.joined.column).type
-    if each.logged is not None:
-        kind = type_of_both(each.asked.versioned, log.field(each.logged).type, kind)
-    return StitchedColumn(each.asked, each.logged, each.joined.column, static=table.static, type=kind)
+    logged = [log.field(name).type for name in each.logged]
+    declared = arrow_type(each.asked.data_type)
+    kind = next((kind for kind in logged if not pa.types.is_null(kind)), pa.null()) if declared is None else declared
+    static, column = False, None
+    if each.joined is not None and plan is not None:
+        [table] = [table for table in plan.tables for member in table.members if member.column == each.joined.column]
+        static, column = table.static, each.joined.column
+        kind = joined.field(column).type
+    for name, one in zip(each.logged, logged, strict=True):
+        kind = type_of_both(name, one, kind)
+    return StitchedColumn(each.asked, each.logged, column, static=static, type=kind)
 
 
 def _schema(labels: pa.Schema, moment: pa.DataType, columns: Sequence[StitchedColumn]) -> pa.Schema:

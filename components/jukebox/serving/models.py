@@ -81,7 +81,8 @@ def _entries(manifest: Manifest) -> list[Entry]:
 
 def _entry(told: Mapping[str, Any], tables: Any) -> Entry:
     name = f"{told['name']}@{told['version']}"
-    keys = tables[told["table"]]["keys"] if "table" in told and tables else {}
+    # A training set of a log tells the role with the feature: not all of it was joined from a table.
+    keys = tables[told["table"]]["keys"] if "table" in told and tables else told.get("keys", {})
     roles = {label: key for label, key in keys.items() if label != key}
     return Entry(name, told["column"], told.get("max_age"), bool(told.get("last_non_null")), roles)
 
