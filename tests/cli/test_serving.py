@@ -45,7 +45,7 @@ def started(scene: Scene, root: Path) -> tuple[subprocess.Popen[str], int]:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+        except OSError:  # noqa: PERF203 - it starts
             assert server.poll() is None, server.communicate()
             assert time.monotonic() < end
             time.sleep(0.05)

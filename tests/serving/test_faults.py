@@ -90,7 +90,7 @@ def test_several_stores_are_asked_at_once(tmp_path: Path) -> None:
     with FeatureReader(registry) as reader:
         assert list(reader.read({"user": "a"}, names).to_dict().values()) == [2, 1]
     (tmp_path / "two.db").unlink()
-    with pytest.raises(StorageError, match="no online store at .*two.db"):
+    with pytest.raises(StorageError, match=r"no online store at .*two\.db"):
         reader.read({"user": "a"}, names)
 
 
@@ -171,7 +171,7 @@ def test_asyncio_reads_side_by_side(scene: Scene) -> None:
         async with FeatureReader(scene.registry, store=store) as reader:
             tasks = [asyncio.create_task(reader.aread({"tail": tail}, [SEATS])) for tail in ("N1", "N2", "N3", "N1")]
             end = time.monotonic() + 30
-            while store.asked < 4 and time.monotonic() < end:
+            while store.asked < 4 and time.monotonic() < end:  # noqa: ASYNC110 - threads count
                 await asyncio.sleep(0.01)
             store.go.set()
             return [each[SEATS].status for each in await asyncio.gather(*tasks)]

@@ -15,11 +15,11 @@ from tests.serving.conftest import KEYS, Scene
 pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
 tf = pytest.importorskip("tensorflow", reason="no tensorflow: pip install 'jukebox[tfx]'")
 
-from fastapi.testclient import TestClient
+from fastapi.testclient import TestClient  # noqa: E402 - it may be missing
 
-from jukebox.serving.server import Model, make_app
-from jukebox.serving.server.predicting import Predictor
-from jukebox.serving.server.saved_models import SavedModel, version_folder
+from jukebox.serving.server import Model, make_app  # noqa: E402 - it may be missing
+from jukebox.serving.server.predicting import Predictor  # noqa: E402 - it may be missing
+from jukebox.serving.server.saved_models import SavedModel, version_folder  # noqa: E402 - it may be missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ from tests.serving.conftest import DEVICE, KEYS, Scene
 pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
 schemathesis = pytest.importorskip("schemathesis", reason="no schemathesis: install the group dev")
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
-from starlette.testclient import TestClient
+from hypothesis import HealthCheck, given, settings  # noqa: E402 - it may be missing
+from hypothesis import strategies as st  # noqa: E402 - it may be missing
+from hypothesis.errors import Unsatisfiable  # noqa: E402 - it may be missing
+from starlette.testclient import TestClient  # noqa: E402 - it may be missing
 
-from jukebox.serving.server import Limits, Model, make_app
+from jukebox.serving.server import Limits, Model, make_app  # noqa: E402 - it may be missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

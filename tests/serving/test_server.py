@@ -13,7 +13,7 @@ import pytest
 from jukebox.errors import InvalidValue
 from jukebox.serving import FeatureReader
 from tests.components.place import DELAY, SEATS, TEMP
-from tests.serving.conftest import DEVICE, KEYS, LOCAL_HOUR, Scene
+from tests.serving.conftest import KEYS, Scene
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
 

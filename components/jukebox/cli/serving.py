@@ -43,6 +43,7 @@ def serve(
 
     [dim]jukebox serve --model late=serving/1700000000 --port 8080[/]
     """
+    from jukebox.cli.drawing import counted
     from jukebox.cli.options import there
     from jukebox.serving.feature_log import FeatureLog
     from jukebox.serving.reader import FeatureReader
@@ -61,7 +62,9 @@ def serve(
             for each in _named(model or ())
         ]
         app = make_app(FeatureReader(registry, **options), models, token=token or None, limits=limits, log=told)
-        typer.echo(f"serving at http://{host}:{port}, {len(models)} models; /openapi.json says what there is")
+        typer.echo(
+            f"serving at http://{host}:{port}, {counted(len(models), 'model')}; /openapi.json says what there is"
+        )
         run(app, host=host, port=port, connections=max_connections, patience=patience)
 
 

@@ -152,7 +152,7 @@ def _described(model: Model) -> dict[str, Any]:
         {"feature": entry.name, "column": entry.column, "max_age": entry.max_age, "keys": dict(entry.keys)}
         for entry in lookup.entries
     ]
-    context = {each.names[0]: each.registered.feature.data_type for each in lookup.context}
+    context = {each.name: each.registered.feature.data_type for each in lookup.context}
     return {"model": model.reader.model, "features": asked, "entity": lookup.keys, "context": context}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter as Counted
+from functools import partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -39,8 +41,12 @@ class Metrics:
     def logs(self, counts: Callable[[], LogCounts]) -> None:
         """Tell what becomes of served vectors on their way to the log, as ``counts`` tells it whenever it is asked."""
         gauge = Gauge("jukebox_logged_vectors", "Served vectors by outcome.", ["outcome"], registry=self._registry)
+
+        def told(outcome: str) -> float:
+            return float(getattr(counts(), outcome))
+
         for outcome in _OUTCOMES:
-            gauge.labels(outcome).set_function(lambda outcome=outcome: getattr(counts(), outcome))
+            gauge.labels(outcome).set_function(partial(told, outcome))
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request under its route's path, so that no request makes a series of its own."""
@@ -56,3 +62,7 @@ class Metrics:
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _count(counts: Callable[[], LogCounts], outcome: str) -> int:
+    return int(getattr(counts(), outcome))
