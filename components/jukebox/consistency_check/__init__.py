@@ -67,25 +67,27 @@ def run(
     _forget(Path(out) / MANIFEST)
     report = {name: [_json(each) for each in checks] for name, checks in found.items()}
     write_text(Path(out) / REPORT, json.dumps({"thresholds": limits, **report}, indent=1) + "\n")
+    _stop(found, limits)
+    manifest = _manifest(found, limits, seed).write(out)
+    given = (("jukebox.ServedLog", log), ("jukebox.OnlineTable", online_table))
+    known.record(
+        "consistency_check",
+        reads=sorted({told["feature"].partition("?")[0] for told in manifest.details["features"]}),
+        inputs=[Recorded(kind, place(uri)) for kind, uri in given if uri is not None],
+        outputs=[Recorded("jukebox.Consistency", out)],
+        execution=execution,
+    )
+    return manifest
+
+
+def _stop(found: Mapping[str, Sequence[Consistency]], limits: Mapping[str, float]) -> None:
+    """Raise SkewFound where too much differs, InvalidValue where nothing was compared."""
     checks = [each for some in found.values() for each in some]
     breaches = [told for each in checks for told in each.breaches(limits)]
     if breaches:
         raise SkewFound("; ".join(breaches))
     if not any(each.cells for each in checks):
-        raise InvalidValue(f"no cell of {checks[0].uri if checks else online_table} could be compared")
-    manifest = _manifest(found, limits, seed).write(out)
-    known.record(
-        "consistency_check",
-        reads=sorted({each.feature.partition("?")[0] for check in checks for each in check.features}),
-        inputs=[
-            Recorded(kind, place(uri))
-            for kind, uri in (("jukebox.ServedLog", log), ("jukebox.OnlineTable", online_table))
-            if uri is not None
-        ],
-        outputs=[Recorded("jukebox.Consistency", out)],
-        execution=execution,
-    )
-    return manifest
+        raise InvalidValue(f"no cell of {', '.join(each.uri for each in checks) or 'an empty load'} could be compared")
 
 
 def _require(rows: int, tolerance: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter as Counted
 from functools import partial
-from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
