@@ -178,6 +178,26 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
                 temporary.unlink()
 
 
+@contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Be the only one on this file system who changes what the manifest in ``folder`` names; others wait.
+
+    The folder is made. A process that dies lets go. Raises StorageError.
+    """
+    import fcntl
+
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as exc:
+        raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:

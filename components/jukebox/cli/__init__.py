@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import logs, online, proving, serving
+from jukebox.cli import logs, online, proving, serving, streaming
 from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -157,6 +157,7 @@ def statistics(
 
 app.command()(online.load_online)
 app.command()(online.unload_online)
+app.command()(streaming.stream)
 
 
 @app.command()
