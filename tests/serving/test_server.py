@@ -200,3 +200,11 @@ def test_the_openapi_document_names_every_route(client: TestClient) -> None:
         "/metrics",
     }
     assert told["paths"][READ]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+
+
+def test_an_application_may_be_started_again(scene: Scene) -> None:
+    """What its end let go of is there for the next start."""
+    app = make_app(FeatureReader(scene.registry))
+    for _ in range(2):
+        with TestClient(app, raise_server_exceptions=False) as client:
+            assert client.post(READ, json={"features": [SEATS], "entities": [{"tail": "N1"}]}).status_code == 200

@@ -52,6 +52,10 @@ _WRONG: dict[int | str, dict[str, Any]] = {
 }
 
 
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="jukebox-server")
+
+
 class _Answers:
     """What the routes answer with."""
 
@@ -59,7 +63,7 @@ class _Answers:
         self.reader, self.limits = reader, limits
         self.models = {model.name: model for model in models}
         self.metrics = told.Metrics(lambda: sum(each.hedged for each in self._readers()))
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="jukebox-server")
+        self._pool = _threads()
 
     def _readers(self) -> list[FeatureReader]:
         return [self.reader, *(model.reader for model in self.models.values())]
@@ -115,6 +119,8 @@ class _Answers:
         for reader in self._readers():
             reader.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        # The application may be started again; threads begin with the first request.
+        self._pool = _threads()
 
 
 def answer(body: Any, status: int = 200) -> Response:
