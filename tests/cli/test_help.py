@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Terminal
 
 COMMANDS = get_command(app).commands
-TRAINING = ["register", "load-offline", "prepare-training-set", "verify", "replay", "statistics"]
-SERVING = ["load-online", "unload-online", "get", "lineage"]
+TRAINING = ["register", "load-offline", "prepare-training-set", "log-training-set", "check-consistency"]
+PROVING = ["verify", "replay", "statistics"]
+SERVING = ["load-online", "unload-online", "stream", "serve", "get", "lineage"]
 
 
 def test_the_commands_come_in_the_order_of_the_work() -> None:
     """As a feature goes through them, and those that only look come last."""
-    assert list(COMMANDS) == [*TRAINING, *SERVING, "features", "show", "compile", "doctor"]
+    assert list(COMMANDS) == [*TRAINING, *PROVING, *SERVING, "features", "show", "compile", "doctor"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

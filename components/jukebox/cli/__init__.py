@@ -123,7 +123,6 @@ app.command()(logs.log_training_set)
 app.command()(logs.check_consistency)
 app.command()(proving.verify)
 app.command()(proving.replay)
-app.command()(serving.serve)
 
 
 @app.command()
@@ -158,6 +157,7 @@ def statistics(
 app.command()(online.load_online)
 app.command()(online.unload_online)
 app.command()(streaming.stream)
+app.command()(serving.serve)
 
 
 @app.command()
