@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PINS := specs/environments/tfx-1.16-py310.txt
 BIN := $(VENV)/bin
-CORE := components/jukebox/core
+COMPILED := components/jukebox/core components/jukebox/formats
 # Another stamp, so that a compiler which is installed later is put to use.
 READY := $(BIN)/.ready$(if $(shell command -v cc),,-without-compiler)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -15,8 +15,9 @@ export TF_ENABLE_ONEDNN_OPTS ?= 0
 demo: environment
 	@$(BIN)/python -m jukebox.examples.flights.demo
 
+# A file's tests stay on one of the two processes, for they share what takes long to make.
 test: environment
-	@$(BIN)/python -m pytest -q -m "not heavy" tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not heavy" tests
 
 # The laws of the join with 1,000 examples under each of its two kernels.
 test-heavy: environment
@@ -45,10 +46,10 @@ $(BIN)/.packages: $(PINS) pyproject.toml .python-version
 	@touch $@
 
 # A kernel of other sources must not stay where these cannot be compiled.
-$(READY): $(BIN)/.packages $(wildcard $(CORE)/*.[ch])
-	@rm -f $(CORE)/_kernel.*.so
+$(READY): $(BIN)/.packages $(wildcard $(COMPILED:=/*.[ch]))
+	@rm -f $(COMPILED:=/_*.so)
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
-	@$(BIN)/jukebox doctor | grep '^kernel'
+	@$(BIN)/jukebox doctor | grep -E '^(kernel|codec)'
 	@touch $@
 
 # By way of the source distribution, so that nothing is in the wheel that is not in there.
@@ -66,7 +67,7 @@ pins:
 		-o specs/environments/tfx-1.21-py312.txt
 
 benchmarks: environment
-	@for file in $(filter-out tests/benchmarks/pit_% tests/benchmarks/online_%,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file; done
+	@for file in $(filter-out tests/benchmarks/pit_% tests/benchmarks/online_% %_peers.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) .uv .demo

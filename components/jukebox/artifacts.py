@@ -48,6 +48,18 @@ class Verification(Artifact):  # type: ignore[misc]
     TYPE_NAME = "jukebox.Verification"
 
 
+class ModelRecord(Artifact):  # type: ignore[misc]
+    """What a model was trained on, as ``record_model`` recorded it."""
+
+    TYPE_NAME = "jukebox.ModelRecord"
+
+
+class Deployment(Artifact):  # type: ignore[misc]
+    """A model at an endpoint; the custom property ``active`` tells whether it serves there."""
+
+    TYPE_NAME = "jukebox.Deployment"
+
+
 def describe(artifact: Artifact, manifest: Manifest) -> None:
     """Show the manifest's facts as string custom properties of ``artifact``."""
     for name, value in manifest.facts.items():

@@ -10,6 +10,7 @@
     ├── NameClash (ValueError)            one name for two things
     ├── UnknownFeature (LookupError)      a feature name that the registry does not hold
     ├── NotRegistered (LookupError)       anything else that the registry does not hold
+    ├── ChangeRefused (ValueError)        changes that the registry's rules do not allow, all of them listed
     ├── NoPartition (LookupError)         no data for a date
     ├── CorruptData (ValueError)          bytes that are not what their name says
     ├── SourceChanged (ValueError)        what something was made of is gone, or is no longer the same
@@ -71,9 +72,23 @@ class UnknownFeature(JukeboxError, LookupError):
         hint = f"nearest: {', '.join(near)}" if near else f"{len(names)} features are registered"
         return cls(f"feature '{name}' is not registered; {hint}")
 
+    @classmethod
+    def version(cls, name: str, version: int, newest: int) -> UnknownFeature:
+        """Return the error for a version that a feature has not."""
+        return cls(f"'{name}' has no version {version}; the newest is {newest}")
+
 
 class NotRegistered(JukeboxError, LookupError):
     """The registry does not hold what was asked of it."""
+
+
+class ChangeRefused(JukeboxError, ValueError):
+    """A registry's rules do not allow what is asked; ``reasons`` holds one line of text for each change."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        lines = [f"{len(reasons)} changes are refused, and nothing is written:", *(f"  {each}" for each in reasons)]
+        super().__init__(reasons[0] if len(reasons) == 1 else "\n".join(lines))
 
 
 class NoPartition(JukeboxError, LookupError):

@@ -9,15 +9,18 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import CorruptData, InvalidValue, StorageError, reason
+from jukebox.storage import Remote, each, is_remote, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from jukebox.storage import Place, Where
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -57,7 +60,7 @@ class Manifest:
         """What an orchestrator shows of the artifact: text only, for some turn integers into floats."""
         return {"kind": self.kind, "rows": str(self.rows), "fingerprint": self.fingerprint, "code": self.code}
 
-    def write(self, folder: str | Path) -> Manifest:
+    def write(self, folder: str | Place) -> Manifest:
         """Put ``manifest.json`` into ``folder``, whole or not at all; return the manifest with its place and code.
 
         Raises StorageError when the folder cannot be written.
@@ -65,17 +68,17 @@ class Manifest:
         whole = replace(self, code=self.code or code_fingerprint(), uri=str(folder))
         body = {"jukebox_manifest": _FORMAT, **asdict(whole)}
         del body["uri"]
-        write_text(Path(folder) / MANIFEST, json.dumps(body, indent=1) + "\n")
+        write_text(place_of(folder) / MANIFEST, json.dumps(body, indent=1) + "\n")
         return whole
 
     @classmethod
-    def read(cls, folder: str | Path, kind: str | None = None) -> Manifest:
+    def read(cls, folder: str | Place, kind: str | None = None) -> Manifest:
         """Return the manifest in ``folder``.
 
         Raises StorageError when there is none (what was being written there is not whole), CorruptData when it is
         no manifest, InvalidValue when it is of another kind.
         """
-        path = Path(folder) / MANIFEST
+        path = place_of(folder) / MANIFEST
         try:
             body = json.loads(path.read_text())
             written = body.pop("jukebox_manifest")
@@ -94,17 +97,20 @@ class Manifest:
         return manifest
 
 
-def file_fingerprint(path: str | Path) -> str:
+def file_fingerprint(path: str | Place) -> str:
     """Return the SHA-256 of a file's bytes, or of all files of a folder with their names; raises StorageError."""
-    path = Path(path)
+    place = place_of(path)
     try:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            return combined(part for file in files for part in (str(file.relative_to(path)), file_fingerprint(file)))
+        if place.is_dir():
+            below: Any = place  # a file and its folder are of one kind
+            files = sorted(below.files_below()) if is_remote(place) else sorted(filter(Path.is_file, below.rglob("*")))
+            return combined(part for file in files for part in (str(file.relative_to(below)), file_fingerprint(file)))
         digest = hashlib.sha256()
-        with path.open("rb") as stream:
+        with place.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
+    except StorageError:
+        raise
     except OSError as exc:
         raise StorageError(f"{path} cannot be read: {reason(exc)}") from exc
     return digest.hexdigest()
@@ -115,24 +121,23 @@ def combined(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def partition_folder(root: str | Path, day: date) -> Path:
+def partition_folder(root: str | Place, day: date) -> Place:
     """Return where the partition of ``day`` lies in the table at ``root``."""
-    return Path(root) / f"date={day.isoformat()}"
+    return place_of(root) / f"date={day.isoformat()}"
 
 
-def partitions(root: str | Path) -> dict[date, Manifest]:
+def partitions(root: str | Place) -> dict[date, Manifest]:
     """Return the whole partitions of the table at ``root`` by date, in order; half-written ones are not there.
 
     Raises CorruptData for a manifest that is none, and for a folder whose name has no date.
     """
-    found = {}
-    for folder in sorted(Path(root).glob("date=*")):
-        if (folder / MANIFEST).exists():
-            found[_date_of(folder)] = Manifest.read(folder, "partition")
-    return found
+    place: Any = place_of(root)  # a file and its folder are of one kind
+    days = {_date_of(path.parent): path.parent for path in sorted(place.glob(f"date=*/{MANIFEST}"))}
+    read = each(partial(Manifest.read, kind="partition"), days.values(), remote=is_remote(place))
+    return dict(zip(days, read, strict=True))
 
 
-def _date_of(folder: Path) -> date:
+def _date_of(folder: Place) -> date:
     try:
         return date.fromisoformat(folder.name.removeprefix("date="))
     except ValueError as exc:
@@ -151,12 +156,32 @@ def code_fingerprint() -> str:
 
 
 @contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place at the end; after any error nothing is left of it.
+def written_whole(path: Where) -> Iterator[Path]:
+    """Yield a temporary local path that becomes ``path`` at the end; after any error nothing is left of it.
 
-    Folders on the way are made. Raises StorageError when the place cannot be written.
+    It lies beside a local ``path``, whose folders are made, and in the folder for temporary files for a remote one:
+    an object store completes whatever is begun there. Raises StorageError when the place cannot be written.
     """
-    path = Path(path)
+    place = place_of(path)
+    with _sent_whole(place) if isinstance(place, Remote) else _renamed_whole(place) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _sent_whole(place: Remote) -> Iterator[Path]:
+    try:
+        with tempfile.TemporaryDirectory(prefix="jukebox-", ignore_cleanup_errors=True) as folder:
+            temporary = Path(folder) / place.name
+            yield temporary
+            place.take(temporary)
+    except OSError as exc:
+        if isinstance(exc, StorageError):
+            raise
+        raise StorageError(f"{place} cannot be written: {reason(exc)}") from exc
+
+
+@contextmanager
+def _renamed_whole(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise StorageError(f"{path} cannot be written: it is there already and not a regular file")
     temporary: Path | None = None
@@ -179,16 +204,21 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+def locked(folder: Where) -> Iterator[None]:
     """Be the only one on this file system who changes what the manifest in ``folder`` names; others wait.
 
-    The folder is made. A process that dies lets go. Raises StorageError.
+    The folder is made. A process that dies lets go. A remote folder knows no lock, and nobody waits there. Raises
+    StorageError.
     """
+    place = place_of(folder)
+    if isinstance(place, Remote):
+        yield
+        return
     import fcntl
 
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        place.mkdir(parents=True, exist_ok=True)
+        handle = os.open(place / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as exc:
         raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
     try:
@@ -198,7 +228,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
         os.close(handle)
 
 
-def write_text(path: str | Path, text: str) -> None:
+def write_text(path: str | Place, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")

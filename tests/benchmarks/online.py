@@ -61,6 +61,14 @@ def load(asked: argparse.Namespace) -> list[dict]:
     return [*bars, {"bar": "client CPU, times the bare proto loop's", "at_most": 2, "found": round(ratio, 2)}]
 
 
+def said(command: list[str], env: dict[str, str]) -> list[dict]:
+    """Return what a program's last line says; raises Skipped with its last complaint where it failed."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Skipped(next(line for line in reversed(done.stderr.splitlines()) if line.strip()))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def read(asked: argparse.Namespace) -> list[dict]:
     """Measure reads of one and of many entities, Feast's against rows of its own, and the bars on them."""
     told = []
@@ -70,10 +78,7 @@ def read(asked: argparse.Namespace) -> list[dict]:
             python = processes.python_of("feastbigtable" if peer == "feast" else peer, asked.folder)
             command = [python.absolute(), HERE / "online_reads.py", peer, asked.seed, asked.rounds]
             env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
-            done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise Skipped(next(line for line in reversed(done.stderr.splitlines()) if line.strip()))
-            found = json.loads(done.stdout.splitlines()[-1])
+            found = said(list(map(str, command)), env)
             told += found
             for each in found:
                 say(part="read", **each)

@@ -93,14 +93,14 @@ def test_numbers_are_never_cropped_and_digits_never_lost_for_looks() -> None:
     """Short numbers are exact; a float32 loses the digits that it never had."""
     values = [71.96, 1013.25, 16.0, 0.1, 0.10000000149011612, 1e-9, -3, math.nan, 123456.75]
     texts = ["71.96", "1013.25", "16", "0.1", "0.1", "1e-09", "-3", "nan", "123456.75"]
-    assert [drawing._text(value) for value in values] == texts
+    assert [drawing.as_text(value) for value in values] == texts
     wide = drawing._Column.of("count", [123_456_789_012])
     assert wide.at_most(5) == wide
 
 
 def test_what_would_move_the_cursor_is_written_out() -> None:
     """Data cannot draw on the terminal, nor are brackets taken for styles."""
-    assert drawing._text("a\nb\x1b[31m[red]é") == "a\\nb\\x1b[31m[red]é"
+    assert drawing.as_text("a\nb\x1b[31m[red]é") == "a\\nb\\x1b[31m[red]é"
 
 
 def test_json_parses_whatever_the_values(capsys: pytest.CaptureFixture[str]) -> None:

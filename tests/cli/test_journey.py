@@ -108,7 +108,7 @@ def test_features_can_be_searched_and_listed_as_json(travelled: tuple[Terminal, 
     [seats] = json.loads(jukebox.done("features", "seats", "--json"))
     assert (seats["name"], seats["version"], seats["data_type"]) == (SEATS, 1, "int64")
     assert seats["endpoint"]["static"] is True
-    assert jukebox.done("features", "xyz") == "0 of 5 features hold 'xyz' in name or description\n"
+    assert jukebox.done("features", "xyz") == "0 of 5 features hold 'xyz' in name, description or tags\n"
     assert json.loads(jukebox.done("features", "xyz", "--json")) == []
 
 

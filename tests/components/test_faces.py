@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 COMPONENTS = {
     "register_features": "RegisterFeatures",
+    "convert": "Convert",
     "offline_load": "OfflineLoad",
     "point_in_time_join": "PointInTimeJoin",
     "feature_statistics": "FeatureStatistics",
     "online_load": "OnlineLoad",
     "verify_training_set": "VerifyTrainingSet",
+    "record_model": "RecordModel",
+    "record_deployment": "RecordDeployment",
     "consistency_check": "ConsistencyCheck",
     "log_training_set": "LogTrainingSet",
 }
@@ -38,7 +41,7 @@ TFX_BY_ITSELF = {"beam_pipeline_args"}
 BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.For, ast.While, ast.Try, ast.With, ast.Assert)
 FOUND_BY = {"feature_set": "features", "feature_table": "endpoint", "online_table": "tables"}
 # When it was, and where: the two runs are apart in both.
-TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data", "partitions"}
+TIMES_AND_PLACES = {"delivered_at", "loaded_at", "uri", "store", "data", "partitions", "model", "since"}
 
 
 def tfx_face(component: str) -> ModuleType:
@@ -127,8 +130,9 @@ def test_both_faces_leave_the_same_artifacts(both: dict[str, Path]) -> None:
     on_tfx, on_kfp = artifacts(both["tfx"]), artifacts(both["kfp"])
     assert set(on_tfx) == set(on_kfp)
     kinds = {manifest.kind for manifest in on_tfx.values()}
-    made = {"feature_set", "feature_table", "training_set", "feature_statistics", "online_table", "verification"}
-    assert kinds == {"partition", "consistency", *made}
+    made = {"data_set", "feature_set", "feature_table", "training_set", "feature_statistics", "online_table"}
+    made |= {"verification", "model_record", "deployment", "consistency"}
+    assert kinds == {"partition", *made}
     assert {"training_set", "training_set of a log"} <= set(on_tfx)
     for what, one in on_tfx.items():
         other = on_kfp[what]
@@ -150,9 +154,9 @@ def place_of(path: Path) -> tuple[str, str, str]:
 
 
 def test_both_faces_write_the_same_bytes(both: dict[str, Path]) -> None:
-    """Training sets, statistics, schema, anomalies and report are equal byte by byte, and all are there."""
+    """Training sets, statistics, schema, anomalies, reports and converted files are equal byte by byte, and there."""
     names = ("data_tfrecord-*.gz", "training_set.parquet", "FeatureStats.pb", "schema.pbtxt", "SchemaDiff.pb")
-    for name, count in zip((*names, "report.json"), (4, 2, 2, 1, 2, 2), strict=True):
+    for name, count in zip((*names, "report.json", "part-*.tfrecord.gz"), (4, 2, 2, 1, 2, 2, 3), strict=True):
         on_tfx, on_kfp = ({place_of(path): path.read_bytes() for path in root.rglob(name)} for root in both.values())
         assert len(on_tfx) == count
         # The report on consistency names the log, and each run has a copy of its own.

@@ -75,6 +75,14 @@ def test_flags_that_no_pipeline_takes_leave_nothing(flags: list[Any], error: typ
     assert [path for path in (loaded.root / "on_beam").rglob("*") if path.is_file()] == []
 
 
+def test_a_place_that_only_beam_knows_is_refused_before_any_work(loaded: Place) -> None:
+    """The join alone could go there, and a training set is more than that."""
+    about = {**RULES, "beam_pipeline_args": noting(loaded), "out": "azfs://account/set"}
+    with pytest.raises(InvalidValue, match=r"'azfs://account/set' lies where Jukebox cannot read; the schemes known"):
+        loaded.join(loaded.root / "labels", REQUEST, **about)
+    assert not (loaded.root / "steps").exists()
+
+
 def test_a_partition_that_cannot_be_read_leaves_no_manifest_on_beam(loaded: Place) -> None:
     """A worker's error names the file; what there is does not look whole."""
     [part] = [path for path in (loaded.root / "tables").rglob("*.parquet") if DAYS[1] in str(path)]

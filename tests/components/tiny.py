@@ -22,6 +22,7 @@ LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
 }
+CONVERTED = {"to_format": "tfrecord", "columns": ["origin", "hour", "temp"], "rows_per_file": 10}
 RULES = {"label_time": "at", "split": "hash:0.5:n", "proof": "full"}
 
 
@@ -47,9 +48,19 @@ class Wired:
         return self.place.root / "clicks"
 
     @property
+    def weather(self) -> Path:
+        """The files to convert."""
+        return self.place.source / "weather"
+
+    @property
     def root(self) -> Path:
         """Where the artifacts go."""
         return self.place.root / "artifacts"
+
+    @property
+    def model(self) -> Path:
+        """A model of some trainer."""
+        return self.place.root / "model"
 
     @property
     def store(self) -> str:
@@ -75,6 +86,8 @@ def wired(place: Place) -> Wired:
         for name, entity, temp in (("a", {"origin": "JFK"}, 16.0), ("b", {"airport": "LGA"}, 16.0)):
             told = ServedFeature(f"{TEMP}@1", [temp], [at("02 06:00")], ["fresh"], pa.float64())
             log(Served(name, at("02 07:30"), [entity], [told]))
+    here.model.mkdir()
+    (here.model / "weights").write_text("0.5")
     return here
 
 
@@ -87,24 +100,35 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
     from tfx.orchestration.pipeline import Pipeline
+    from tfx.types.standard_artifacts import Model
 
     from jukebox.tfx import (
         ConsistencyCheck,
+        Convert,
         DataSet,
         FeatureStatistics,
         LogTrainingSet,
         OfflineLoad,
         OnlineLoad,
         PointInTimeJoin,
+        RecordDeployment,
+        RecordModel,
         RegisterFeatures,
         VerifyTrainingSet,
     )
 
     place = here.place
-    given = {"Source": place.source, "Labels": here.labels, "Served": here.log, "Clicks": here.clicks}
-    source, labels, served, clicks = (
+    given = {
+        "Source": place.source,
+        "Labels": here.labels,
+        "Weather": here.weather,
+        "Served": here.log,
+        "Clicks": here.clicks,
+    }
+    source, labels, weather, served, clicks = (
         Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name) for name, uri in given.items()
     )
+    convert = Convert(source=weather.outputs["result"], **CONVERTED)
     register = RegisterFeatures(features=str(place.root / "features.yaml"), registry=place.registry)
     known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
     loads = {
@@ -128,9 +152,15 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     stitch = LogTrainingSet(
         **{**log, **known}, labels=clicks.outputs["result"], features=STITCHED, feature_tables=list(tables.values())
     )
+    trained = Importer(source_uri=str(here.model), artifact_type=Model).with_id("Model")
+    model = {"model": trained.outputs["result"], "registry": place.registry}
+    record = RecordModel(training_set=made, features=[TEMP], facts={"framework": "none"}, **model)
+    deploy = RecordDeployment(endpoint="tiny", **model)
+    deploy.add_upstream_node(record)
     described = [
-        *(served, clicks, check, stitch),
+        *(weather, convert, served, clicks, check, stitch),
         *(FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)),
+        *(trained, record, deploy),
     ]
     pipeline = Pipeline(
         pipeline_name="tiny",
@@ -152,7 +182,8 @@ def states(place: Place) -> dict[str, str]:
     for node in store.get_contexts_by_type("node"):
         newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
         found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
-    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Served", "Clicks")}
+    imported = ("Source", "Labels", "Weather", "Served", "Clicks", "Model")
+    return {name: state for name, state in found.items() if name not in imported}
 
 
 def run_on_kfp(here: Wired) -> None:
@@ -161,11 +192,14 @@ def run_on_kfp(here: Wired) -> None:
 
     from jukebox.kfp import (
         consistency_check,
+        convert,
         feature_statistics,
         log_training_set,
         offline_load,
         online_load,
         point_in_time_join,
+        record_deployment,
+        record_model,
         register_features,
         verify_training_set,
     )
@@ -176,10 +210,11 @@ def run_on_kfp(here: Wired) -> None:
     def pipeline():  # KFP reads an annotation as an output
         """Wire the components as on TFX."""
         source = dsl.importer(artifact_uri=str(place.source), artifact_class=dsl.Artifact).output
-        labels, served, clicks = [
+        labels, weather, served, clicks = [
             dsl.importer(artifact_uri=str(uri), artifact_class=dsl.Artifact).output
-            for uri in (here.labels, here.log, here.clicks)
+            for uri in (here.labels, here.weather, here.log, here.clicks)
         ]
+        convert(source=weather, **CONVERTED)
         register = register_features(features=str(place.root / "features.yaml"), registry=place.registry)
         known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
         loads = [offline_load(endpoint=name, source=source, **known, **about) for name, about in LOADS.items()]
@@ -192,6 +227,11 @@ def run_on_kfp(here: Wired) -> None:
         log_training_set(log=served, labels=clicks, features=STITCHED, feature_tables=uris, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)
         verify_training_set(training_set=join.outputs["training_set"], rows=4, seed=1, registry=place.registry)
+        trained = dsl.importer(artifact_uri=str(here.model), artifact_class=dsl.Model).output
+        model = {"model": trained, "registry": place.registry}
+        told = {"features": [TEMP], "facts": {"framework": "none"}}
+        record = record_model(training_set=join.outputs["training_set"], **told, **model)
+        record_deployment(endpoint="tiny", **model).after(record)
 
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(here.root))
     pipeline()

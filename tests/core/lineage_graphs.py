@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jukebox.core.lineage import FEATURE, VERDICTS, Event, Node
+from jukebox.core.lineage_census import taken
 
 
 @dataclass
@@ -42,6 +43,17 @@ class Drawn:
     def nodes_at(self, uri: str) -> list[Node]:
         """Return the artifact of that name."""
         return [self.nodes["artifact", uri]]
+
+    def nodes_of(self, types):
+        """Return the artifacts of some types."""
+        return [node for (kind, _), node in self.nodes.items() if kind == "artifact" and node.type in set(types)]
+
+    def census(self):
+        """Return all of the graph."""
+        told = {kind: {} for kind in ("artifact", "execution")}
+        for (kind, name), node in self.nodes.items():
+            told[kind][name] = (node.type, node.state)
+        return taken(told["artifact"], told["execution"], self.events)
 
     def events_of_artifacts(self, ids):
         """Return the events of artifacts."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jukebox.core import asof_numpy
 from jukebox.core.asof_keys import text_keys
+from jukebox.core.asof_slots import Slots
 from tests.core.test_asof_laws import examples
 
 compiled = pytest.importorskip(
@@ -44,7 +45,7 @@ def masks(draw: st.DrawFn, rows: int) -> np.ndarray | None:
 @st.composite
 def slots(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Draw where each code's slots start, and the slots' times, ascending within each code."""
-    groups = draw(st.lists(st.lists(TIMES, max_size=5).map(sorted), min_size=1, max_size=4))
+    groups = draw(st.lists(st.lists(TIMES, max_size=40).map(sorted), min_size=1, max_size=4))
     return whole([0, *np.cumsum([len(group) for group in groups])]), whole([time for group in groups for time in group])
 
 
@@ -109,8 +110,9 @@ def test_rows_find_their_slots(where: tuple[np.ndarray, np.ndarray], data: st.Da
     for loops in TWINS:
         alone, found = np.full(len(rows), UNFILLED, np.int32), np.full(len(rows), UNFILLED, np.int32)
         passed = np.zeros(len(rows), np.bool_)
-        loops.find(codes, past, mask, starts, times, alone, None, None)
-        loops.find(codes, past, mask, starts, times, found, before, passed)
+        own = Slots(times, times, starts)
+        loops.find(codes, past, mask, starts, own.spread, times, times[::8].copy(), alone, None, None)
+        loops.find(codes, past, mask, starts, own.spread, times, times[::8].copy(), found, before, passed)
         assert alone.tolist() == found.tolist()
         for row, code in enumerate(codes):
             own = range(starts[code], starts[code + 1]) if code >= 0 else range(0)
@@ -119,6 +121,24 @@ def test_rows_find_their_slots(where: tuple[np.ndarray, np.ndarray], data: st.Da
             assert found[row] == expected
             between = any(before[row] <= times[slot] < past[row] for slot in own)
             assert passed[row] == between if meant else passed[row] == (code >= 0) or len(times) == 0
+
+
+@pytest.mark.parametrize("unit", [1, 3_600_000_000, 2**40])
+def test_rows_find_their_slots_among_many_labels(unit: int) -> None:
+    """A few codes have most of the labels, times lie anywhere or in heaps, and both loops find the same slots."""
+    rng = np.random.default_rng(unit)
+    codes = np.minimum(rng.zipf(1.3, 20_000) - 1, 99).astype(np.int32)
+    times = np.where(rng.random(20_000) < 0.5, rng.integers(-1_000_000, 1_000_000, 20_000), 17) * unit
+    order = np.lexsort((times, codes))
+    starts, times = np.searchsorted(codes[order], np.arange(101)), times[order]
+    asked, past = rng.integers(-1, 100, 50_000).astype(np.int32), rng.integers(-1_100_000, 1_100_000, 50_000) * unit
+    found = [np.full(50_000, UNFILLED, np.int32) for _ in TWINS]
+    for loops, slots in zip(TWINS, found, strict=True):
+        loops.find(
+            asked, past, None, starts, Slots(order, times, starts).spread, times, times[::8].copy(), slots, None, None
+        )
+    assert np.array_equal(*found)
+    assert (found[0] >= 0).sum() > 1_000
 
 
 @given(st.integers(1, 3), st.data())

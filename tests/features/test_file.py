@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 from jukebox.errors import InvalidFile, StorageError
 from jukebox.features import Endpoint, Feature, FeatureName, Key
 from jukebox.features.file import load_features, parse_features
+from jukebox.features.schema import schema_text
+from jukebox.formats import FORMATS
 
 HERE = Path(__file__).parent
 GOOD = (HERE / "good.yaml").read_text()
@@ -170,6 +173,38 @@ def test_tf_example_is_tfrecord() -> None:
     """The storage format of tf.Example records has a name of its own here."""
     features = parse_features(GOOD.replace("format: csv", "format: STORAGE_FORMAT_TF_EXAMPLE"))
     assert features[1].endpoint.format == "tfrecord"
+
+
+@pytest.mark.parametrize(
+    ("constant", "name"),
+    [
+        ("STORAGE_FORMAT_AVRO", "avro"),
+        ("STORAGE_FORMAT_BIGQUERY", "bigquery"),
+        ("STORAGE_FORMAT_JSONL", "jsonl"),
+        ("STORAGE_FORMAT_JSON", "jsonl"),
+        ("STORAGE_FORMAT_TFRECORD", "tfrecord"),
+        ("jsonl", "jsonl"),
+    ],
+)
+def test_every_storage_format_has_its_constant(constant: str, name: str) -> None:
+    """The format is no part of a definition: data may be stored anew in another without a new version."""
+    uri = "bigquery://project.fleet.planes" if name == "bigquery" else "planes.csv"
+    [_, features] = parse_features(GOOD.replace("format: csv", f"format: {constant}").replace("planes.csv", uri))
+    assert features.endpoint.format == name
+    assert features.digest == SEATS.digest
+
+
+def test_every_storage_format_that_may_be_declared_is_read() -> None:
+    """The schema and the package know the same names."""
+    declared = json.loads(schema_text())["$defs"]["endpoint"]["properties"]["format"]["enum"]
+    assert set(FORMATS) == set(declared)
+
+
+def test_hourly_partitions_are_declared_in_the_uri() -> None:
+    """The hour may stand anywhere beside its date."""
+    [first, _] = parse_features(GOOD.replace("{date}.parquet", "{date}/{hour}/part.parquet"))
+    assert first.endpoint.uri == "weather/{date}/{hour}/part.parquet"
+    assert first.digest == TEMP.digest
 
 
 def test_a_repeated_alias_is_no_fault() -> None:

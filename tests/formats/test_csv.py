@@ -246,3 +246,30 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes) -> None:
     """No bytes make another error than those that Jukebox raises on purpose."""
     with contextlib.suppress(CorruptData, NameClash):
         everything(saved(tmp_path, data))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,b\n1,2\n3\n4,5\n", "line 3 has too few fields, 1 of 2: 3"),
+        ('a,b\n"x\ny",1\nz\n', "line 4 has too few fields, 1 of 2: z"),
+        ("a,b\n1,2,3\n", "line 2 has too many fields, 3 of 2: 1,2,3"),
+        ('a,b\n1,"x\n', "it ends within a field in quotes"),
+    ],
+)
+def test_the_line_at_fault_is_named(tmp_path: Path, text: str, why: str) -> None:
+    """Lines are counted as an editor does, also where a field has more than one."""
+    with pytest.raises(CorruptData, match=f"t.csv is not whole CSV: {why}"):
+        everything(saved(tmp_path, text))
+
+
+def test_a_single_quote_mark_within_a_field_is_text(tmp_path: Path) -> None:
+    """An odd number of quotes is no fault where none stands at a field's beginning."""
+    assert everything(saved(tmp_path, 'a,b\n5" disk,x\n'))["a"].to_pylist() == ['5" disk']
+
+
+def test_nan_is_kept_as_text_where_nothing_is_a_number(tmp_path: Path) -> None:
+    """A text column that says nan keeps its words; declared null values are null."""
+    path = saved(tmp_path, "a,b\nnan,1\nx,2\n")
+    assert everything(path)["a"].to_pylist() == ["nan", "x"]
+    assert everything(path, null_values=("", "nan"))["a"].to_pylist() == [None, "x"]

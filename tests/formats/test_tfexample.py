@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jukebox.errors import InvalidType, InvalidValue, NameClash
+from jukebox.formats import codec_numpy, tfexample
 from jukebox.formats.tfexample import encode
 
 tf = pytest.importorskip("tensorflow")
@@ -84,6 +85,43 @@ def test_tensorflow_reads_what_the_columns_held(rows: list[dict[str, Any]], skip
     batch = pa.RecordBatch.from_pylist(rows, schema=schema).slice(skip)
     wanted = [{name: expected(name, value) for name, value in row.items() if value is not None} for row in rows[skip:]]
     assert parsed(batch) == wanted
+
+
+@settings(max_examples=120, deadline=None)
+@given(ROWS, st.integers(0, 3))
+def test_the_compiled_coder_and_the_other_write_the_same_bytes(rows: list[dict[str, Any]], skip: int) -> None:
+    """In frames and without, with slices, nulls and lists; and both tell the same ends."""
+    compiled = pytest.importorskip("jukebox.formats._codec", reason="the codec is not built: install a C compiler")
+    schema = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema).slice(skip)
+    told = []
+    for coder in (compiled, codec_numpy):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tfexample, "coder", coder)
+            told.append((encode(batch).to_pylist(), tfexample.framed(batch)))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        (b"x", 3, np.ones(1, np.bool_), None, np.ones(2, np.int64), None),
+        (b"x", 3, None, np.array([1, 2]), np.ones(2, np.int64), None),
+        (b"x", 3, None, np.array([3, -1]), np.ones(2, np.int64), None),
+        (b"x", 3, None, None, np.ones(1, np.int64), None),
+        (b"x", 4, None, None, np.ones(2, np.int64), None),
+        (b"x", 1, None, None, b"abc", np.array([0, 2, 4])),
+        (b"x", 1, None, None, b"abc", np.array([2, 0, 3])),
+        (b"x", 1, None, None, b"abc", None),
+    ],
+)
+def test_the_compiled_coder_reads_nothing_outside_of_its_arrays(column: tuple[Any, ...]) -> None:
+    """Arrays that do not fit each other are refused before a byte is written."""
+    compiled = pytest.importorskip("jukebox.formats._codec", reason="the codec is not built: install a C compiler")
+    with pytest.raises(ValueError, match=r"length|fewer|kind|offsets"):
+        compiled.encode(2, [column], False, np.zeros(3, np.int64))
+    with pytest.raises(ValueError, match="ends"):
+        compiled.encode(2, [], False, np.zeros(2, np.int64))
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingColumn
-from jukebox.formats import Options, tfrecord
+from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingColumn, NameClash
+from jukebox.formats import Options, framing, tfrecord
+from tests.formats.wire import sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +211,9 @@ def test_a_value_that_does_not_fit_its_declared_type_is_named(tmp_path: Path) ->
     ):
         with pytest.raises(InvalidValue, match=f"t: .*'{name}'.*{words}"):
             everything(path, [name], types={name: kind})
-    with pytest.raises(InvalidType, match=r"t holds another kind .*\"i\""):
+    with pytest.raises(
+        InvalidType, match=r"key 'i' of .*t holds another kind .*: it holds integers, at byte 29, in record 0"
+    ):
         everything(path, ["i"], types={"i": pa.string()})
 
 
@@ -251,3 +254,97 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t").write_bytes(data)
     with contextlib.suppress(CorruptData, InvalidType, InvalidValue):
         list(tfrecord.read(tmp_path / "t"))
+
+
+def sequence(context: dict[str, bytes], lists: dict[str, list[bytes]]) -> bytes:
+    """Return a SequenceExample of features that are serialized already."""
+
+    def entry(name: str, value: bytes) -> bytes:
+        return sized(1, sized(1, name.encode()) + sized(2, value))
+
+    features = b"".join(entry(name, value) for name, value in context.items())
+    nested = [entry(name, b"".join(sized(1, each) for each in values)) for name, values in lists.items()]
+    return sized(1, features) + sized(2, b"".join(nested))
+
+
+def integers(*values: int) -> bytes:
+    """Return a feature of integers."""
+    return sized(3, sized(1, bytes(values)))
+
+
+def test_feature_lists_are_lists_of_lists(tmp_path: Path) -> None:
+    """A feature without a kind is a null in its list, a missing key a null; no features are an empty list."""
+    rows = [
+        sequence({"user": sized(1, sized(1, b"a"))}, {"plays": [integers(1, 2), integers(), b""]}),
+        sequence({"user": sized(1, sized(1, b"b"))}, {"plays": []}),
+        sequence({}, {}),
+    ]
+    (tmp_path / "t").write_bytes(b"".join(map(frame, rows)))
+    plays = [[[1, 2], [], None], [], None]
+    assert tfrecord.schema(tmp_path / "t").field("plays").type == pa.list_(pa.list_(pa.int64()))
+    assert everything(tmp_path / "t").to_pydict() == {"plays": plays, "user": [b"a", b"b", None]}
+    for kind in (pa.list_(pa.large_list(pa.int8())), pa.large_list(pa.list_(pa.float64()))):
+        with pytest.raises(InvalidType) if kind.value_type.value_type == pa.float64() else contextlib.nullcontext():
+            declared = everything(tmp_path / "t", ["plays"], types={"plays": kind})["plays"]
+            assert declared.type == kind
+            assert declared.to_pylist() == plays
+
+
+def test_a_list_of_lists_of_another_size_than_declared_is_refused(tmp_path: Path) -> None:
+    """Lists of a fixed size hold that many."""
+    (tmp_path / "t").write_bytes(frame(sequence({}, {"x": [integers(1, 2), integers(3, 4)]})))
+    kind = pa.list_(pa.list_(pa.int64(), 2))
+    assert everything(tmp_path / "t", ["x"], types={"x": kind}).to_pydict() == {"x": [[[1, 2], [3, 4]]]}
+    (tmp_path / "t").write_bytes(frame(sequence({}, {"x": [integers(1, 2), integers(3)]})))
+    with pytest.raises(InvalidValue, match="a row holds 1 values"):
+        everything(tmp_path / "t", ["x"], types={"x": kind})
+
+
+def test_a_key_among_features_and_feature_lists_is_refused(tmp_path: Path) -> None:
+    """In one record or in two; asked for with a type, the one that has it is read."""
+    both = frame(sequence({"x": integers(1)}, {"x": [integers(2)]}))
+    for data in (both, frame(sequence({"x": integers(1)}, {})) + frame(sequence({}, {"x": [integers(2)]}))):
+        (tmp_path / "t").write_bytes(data)
+        with pytest.raises(NameClash, match="'x' among the features and among the feature lists too"):
+            everything(tmp_path / "t")
+    (tmp_path / "t").write_bytes(both)
+    assert everything(tmp_path / "t", ["x"], types={"x": pa.int64()}).to_pydict() == {"x": [1]}
+    nested = pa.list_(pa.list_(pa.int64()))
+    assert everything(tmp_path / "t", ["x"], types={"x": nested}).to_pydict() == {"x": [[[2]]]}
+
+
+@pytest.mark.parametrize("gzip_level", [1, None])
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 3), (2, 7), (5, 10), (9, 99), (99, 100)])
+def test_rows_are_counted_through_all_files(tmp_path: Path, first: int, last: int, gzip_level: int | None) -> None:
+    """Those from the first up to the last, however files and blocks are cut; beyond the end there are none."""
+    table = pa.table({"x": range(10)})
+    for number, start in enumerate((0, 4, 4, 9)):
+        written(tmp_path / f"{number}", table.slice(start, (4, 0, 5, 1)[number]), gzip_level)
+    options = Options(types={"x": pa.int64()})
+    found = tfrecord.read(tmp_path, columns=["x"], rows=(first, last), options=options)
+    assert [value for batch in found for value in batch["x"].to_pylist()] == list(range(10))[first:last]
+
+
+def test_rows_after_the_last_are_not_looked_at(tmp_path: Path) -> None:
+    """A later file may be broken; a range that is none is refused before anything is read."""
+    written(tmp_path / "a", pa.table({"x": [1, 2]}))
+    (tmp_path / "b").write_bytes(b"abc")
+    options = Options(types={"x": pa.int64()})
+    assert [batch.num_rows for batch in tfrecord.read(tmp_path, columns=["x"], rows=(1, 2), options=options)] == [1]
+    with pytest.raises(CorruptData, match="b is not whole TFRecord"):
+        list(tfrecord.read(tmp_path, columns=["x"], rows=(1, 3), options=options))
+    with pytest.raises(InvalidValue, match=r"rows is \(-1, 3\)"):
+        tfrecord.read(tmp_path, columns=["x"], rows=(-1, 3), options=options)
+
+
+def test_a_broken_record_is_told_with_its_place(tmp_path: Path) -> None:
+    """File, byte and record, counted through blocks."""
+    whole = frame(sequence({"x": integers(1)}, {}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing, "READ_BYTES", 100)
+        (tmp_path / "t").write_bytes(whole * 50 + frame(b"\x0a\x05"))
+        with pytest.raises(CorruptData, match=rf"t is not whole .*: .*, at byte {50 * len(whole) + 13}, in record 50$"):
+            everything(tmp_path / "t")
+        (tmp_path / "t").write_bytes(whole * 50 + whole[:-1] + b"x")
+        with pytest.raises(CorruptData, match=rf"checksum of a record.*, at byte {50 * len(whole)}, in record 50$"):
+            everything(tmp_path / "t")

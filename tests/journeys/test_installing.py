@@ -37,14 +37,17 @@ def sources() -> set[str]:
 
 @pytest.mark.heavy
 def test_wheel_and_source_distribution_hold_every_file_of_the_package(uv: Uv, compiler: str, tmp_path: Path) -> None:
-    """Data, documents and C sources too, which the fingerprint of the code covers; the wheel also holds the kernel."""
+    """Data, documents and C sources too, which the fingerprint of the code covers; and in the wheel what they make."""
     wheel = uv.build(tmp_path, CC=compiler)
     (archive,) = tmp_path.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as held:
         files = {name.removeprefix("jukebox/") for name in held.namelist() if name.startswith("jukebox/")}
-    kernel = {name for name in files if name.startswith("core/_kernel.") and name.endswith(".so")}
-    assert len(kernel) == 1
-    assert files - kernel == sources()
+    compiled = {name for name in files if name.endswith(".so")}
+    # Whatever is compiled has a stub beside its sources.
+    stubs = {name.removesuffix(".pyi") for name in sources() if name.endswith(".pyi")}
+    assert {name.partition(".")[0] for name in compiled} == stubs
+    assert {"core/_kernel", "formats/_codec"} <= stubs
+    assert files - compiled == sources()
     with tarfile.open(archive) as held:
         names = {name.partition("/")[2] for name in held.getnames()}
     assert {f"{PACKAGE}/{name}" for name in sources()} <= names
@@ -61,6 +64,6 @@ def test_without_a_compiler_it_installs_and_joins_with_numpy(uv: Uv, tmp_path: P
     found = json.loads(uv.ran([programs / "jukebox", "doctor", "--json"], {}))
     assert found["kernel"]["name"] == "numpy"
     assert "C compiler" in found["kernel"]["advice"]
-    assert found["extras"]["mlmd"] == ["kfp", "ml-metadata"]
+    assert found["extras"]["mlmd"] == ["grpcio-health-checking", "kfp", "ml-metadata"]
     assert all(found["extras"].values())
     assert "ml-metadata" in found["registry_fault"]

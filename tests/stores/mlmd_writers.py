@@ -1,16 +1,16 @@
-"""What the MLMD tests write: features, a store shaped as TFX leaves it, and writers that run or die as processes."""
+"""What the MLMD tests write: features, feature tables, and a store shaped as TFX leaves it."""
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 
+from ml_metadata.metadata_store.pywrap.metadata_store_extension.metadata_store import CreateMetadataStore
+
 from jukebox.features import Endpoint, Feature, FeatureName, Key
-from jukebox.stores import OfflineSource, Recorded
-from jukebox.stores.mlmd import MlmdRegistry, open_registry
-from jukebox.stores.mlmd.connection import Store, connect
+from jukebox.stores import OfflineSource
 from jukebox.stores.mlmd.library import MetadataStore, pb
 
 ENDPOINT = Endpoint("weather", "weather.csv", "csv", (Key("origin", "airport", "iata"),), event_time="time_hour")
@@ -34,46 +34,16 @@ def raw(path: Path) -> MetadataStore:
     return MetadataStore(config)
 
 
-def register_and_record(path: str, names: list[str], start: object) -> None:
-    """Register features, a source and a run, at the same moment as the other processes."""
-    start.wait()
-    registry = open_registry(f"mlmd+sqlite://{path}")
-    versioned = [each.versioned for each in registry.register([feature(name) for name in names])]
-    registry.add_offline_source(offline("tables/weather", *versioned))
-    registry.record(
-        "offline_load",
-        reads=versioned,
-        inputs=[Recorded("jukebox.DataSet", "data")],
-        outputs=[Recorded("jukebox.FeatureTable", "tables/weather")],
-    )
-
-
-def edit(path: str, description: str, start: object) -> None:
-    """Edit one feature, at the same moment as the other processes."""
-    start.wait()
-    open_registry(f"mlmd+sqlite://{path}").register([feature(description=description)])
-
-
-class Mortal(Store):
-    """A store whose process dies before its ``last``-th write."""
-
-    last = 0
-
-    def call(self, method: str, *args: object, **options: object) -> object:
-        """Die where it is time to; else call."""
-        if method.startswith("put"):
-            if self.last == 0:
-                os._exit(9)
-            self.last -= 1
-        return super().call(method, *args, **options)
-
-
-def register_and_die(path: str, names: list[str], last: int) -> None:
-    """Register features, and be killed before the ``last``-th write."""
-    store = connect(Path(path), create=True)
-    mortal = Mortal(store.path, store.raw)
-    mortal.last = last
-    MlmdRegistry(mortal).register([feature(name) for name in names])
+def as_of_schema_8(path: Path) -> None:
+    """Make a store with one artifact, and have MLMD itself take it back to schema version 8."""
+    store = raw(path)
+    kind = store.put_artifact_type(pb.ArtifactType(name="Examples"))
+    store.put_artifacts([pb.Artifact(type_id=kind, uri="data/1")])
+    config = pb.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    down = pb.MigrationOptions(downgrade_to_schema_version=8)
+    with suppress(RuntimeError):  # how MLMD says that it has done so
+        CreateMetadataStore(config.SerializeToString(), down.SerializeToString())
 
 
 class Tfx:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jukebox.core.lineage import downstream, features_of, models_of, upstream
+from jukebox.core.uses import uses_of
+from jukebox.core.uses_together import uses_of_each
 from jukebox.errors import NotRegistered, UnknownFeature
 from jukebox.stores import Recorded, open_lineage, open_registry
 from jukebox.stores.mlmd.library import pb
@@ -147,3 +149,17 @@ def test_eight_thousand_artifacts_are_walked_in_a_few_questions_to_the_store(tmp
     assert len(features_of(lineage, "77/2")) == 3
     assert down < 60
     assert len(asked) - down < 30
+
+
+def test_the_uses_of_several_features_are_found_together_and_what_is_not_known_is_named(tmp_path):
+    """Through ml-metadata, oldest first."""
+    uri = f"mlmd+sqlite://{tmp_path}/registry.db"
+    registry = open_registry(uri)
+    first, second = (str(each.name) for each in registry.register([feature(), feature("wind")]))
+    for model in ("m2", "m1"):
+        registry.record("trainer", reads=[f"{first}@1"], outputs=[Recorded("Model", model)])
+    found = uses_of_each(open_lineage(uri), [second, first])
+    assert [[node.uri for node in uses.models] for uses in found.values()] == [[], ["m2", "m1"]]
+    assert found[first] == uses_of(open_lineage(uri), first)
+    with pytest.raises(UnknownFeature, match="win"):
+        uses_of_each(open_lineage(uri), [first, second[:-1]])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.stores import open_lineage, open_registry
-from tests.stores.mlmd_writers import feature, raw
+from jukebox.stores.mlmd.files import upgrade
+from tests.stores.mlmd_writers import as_of_schema_8, feature, raw
 
 
 def test_a_registry_is_made_where_none_is(tmp_path):
@@ -53,17 +59,107 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     assert path.read_text() == "a note " * 100
 
 
-@pytest.mark.parametrize("version", [8, 99])
-def test_another_schema_version_is_refused_and_not_migrated(tmp_path, version):
-    """The error says which version was found; the store keeps it."""
+def test_an_older_store_is_refused_for_writing_and_not_migrated(tmp_path):
+    """The error says which version was found and which command makes an upgraded copy; the file stays as it is."""
     path = tmp_path / "old.db"
-    open_registry(f"mlmd+sqlite://{path}")
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE MLMDEnv SET schema_version = ?", (version,))
-    with pytest.raises(StorageError, match=f"old.db cannot be opened: MLMD database version {version}"):
+    as_of_schema_8(path)
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=r"old.db cannot be opened: MLMD database version 8 .*metadata upgrade"):
         open_registry(f"mlmd+sqlite://{path}")
-    with sqlite3.connect(path) as database:
-        assert database.execute("SELECT schema_version FROM MLMDEnv").fetchall() == [(version,)]
+    assert path.read_bytes() == before
+
+
+def test_an_older_store_is_read_by_way_of_a_copy(tmp_path, monkeypatch):
+    """Its lineage is there, the file stays as it is, and the copy goes with the reader."""
+    path, copies = tmp_path / "old.db", tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    as_of_schema_8(path)
+    before = path.read_bytes()
+    lineage = open_lineage(f"mlmd+sqlite://{path}")
+    assert [node.type for node in lineage.nodes_at("data/1")] == ["Examples"]
+    assert path.read_bytes() == before
+    assert list(copies.iterdir())
+    del lineage
+    gc.collect()
+    assert not list(copies.iterdir())
+
+
+def test_an_upgraded_copy_is_a_registry_and_the_store_stays(tmp_path):
+    """The copy has all that was there; what is at its place already is not replaced, and nothing else is left."""
+    path, out = tmp_path / "old.db", tmp_path / "new" / "new.db"
+    as_of_schema_8(path)
+    before = path.read_bytes()
+    upgrade(path, out)
+    assert [node.uri for node in open_lineage(f"mlmd+sqlite://{out}").nodes_at("data/1")] == ["data/1"]
+    assert open_registry(f"mlmd+sqlite://{out}").register([feature()])[0].change == "new"
+    assert path.read_bytes() == before
+    assert [each.name for each in out.parent.iterdir()] == ["new.db"]
+    with pytest.raises(StorageError, match=r"new.db is there already"):
+        upgrade(path, out)
+
+
+def test_what_is_no_store_is_not_upgraded(tmp_path):
+    """A missing file, a text file and another database are named, and no copy is left."""
+    (tmp_path / "notes.db").write_text("a note " * 100)
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("CREATE TABLE songs (title TEXT)")
+    for name, match in (("no", "there is no metadata store"), ("notes", "is no ML M"), ("other", "it holds songs")):
+        with pytest.raises(StorageError, match=match):
+            upgrade(tmp_path / f"{name}.db", tmp_path / "out.db")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["notes.db", "other.db"]
+
+
+def test_a_newer_store_is_refused(tmp_path):
+    """The error says which version was found, for writing and for reading; the store keeps it."""
+    path = tmp_path / "new.db"
+    open_registry(f"mlmd+sqlite://{path}")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE MLMDEnv SET schema_version = 99")
+    for opener in (open_registry, open_lineage):
+        with pytest.raises(StorageError, match=r"new.db cannot be opened: MLMD database version 99"):
+            opener(f"mlmd+sqlite://{path}")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT schema_version FROM MLMDEnv").fetchall() == [(99,)]
+
+
+def test_a_locked_file_is_waited_for_up_to_the_time_limit(tmp_path, monkeypatch):
+    """The error says for how long, of opening, reading and writing; with the lock it goes."""
+    path = tmp_path / "locked.db"
+    registry = open_registry(f"mlmd+sqlite://{path}")
+    registry.register([feature()])
+    monkeypatch.setenv("JUKEBOX_METADATA_TIMEOUT", "0.2")
+    with locked(path):
+        for use in (registry.features, lambda: registry.register([feature("other")])):
+            with pytest.raises(StorageError, match=r"locked.db has been locked by another process for 0\.2 seconds"):
+                use()
+        with pytest.raises(StorageError, match=r"locked.db cannot be read: database is locked"):
+            open_lineage(f"mlmd+sqlite://{path}")
+    assert len(registry.register([feature("other")])) == 1
+    assert len(registry.features()) == 2
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file for another process; within one process SQLite's libraries do not see each other's locks."""
+    code = (
+        "import sqlite3, sys\ndatabase = sqlite3.connect(sys.argv[1])\ndatabase.execute('BEGIN EXCLUSIVE')\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.stdin.close()
+
+
+def test_a_store_that_goes_while_it_is_open_is_an_error_of_ours(tmp_path):
+    """A file that another program has put in its place, and which is none, is named."""
+    path = tmp_path / "gone.db"
+    open_registry(f"mlmd+sqlite://{path}").register([feature()])
+    path.write_bytes(path.read_bytes()[:5000] + b"x" * 5000)
+    with pytest.raises(StorageError, match=r"gone.db"):
+        open_registry(f"mlmd+sqlite://{path}").features()
 
 
 def test_a_folder_that_is_a_file_is_an_error_of_ours(tmp_path):

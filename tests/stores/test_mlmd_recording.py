@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jukebox.errors import UnknownFeature
+from jukebox.errors import InvalidValue, UnknownFeature
 from jukebox.stores import Recorded, open_registry
 from jukebox.stores.mlmd.library import pb
 from tests.stores.mlmd_writers import Tfx, feature, raw
@@ -125,3 +125,21 @@ def test_a_run_of_an_unknown_feature_is_refused_whole(path):
     with pytest.raises(UnknownFeature):
         record(path, reads=["/airport/weather/snow@1"], outputs=[Recorded("Examples", "out")])
     assert events(path) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        (Recorded("Model", "models/a\0b"), "URI"),
+        (Recorded("Model", "models/a", "na\0me"), "name"),
+        (Recorded("Model", "models/a", properties=(("endpoint", "eu\0us"),)), "endpoint"),
+        (Recorded("Model", "models/a", properties=(("end\0point", "eu"),)), "key"),
+        (Recorded("Mo\0del", "models/a"), "name"),
+    ],
+)
+def test_a_nul_in_a_text_is_refused_and_nothing_recorded(path, output, what):
+    """ML Metadata would keep what stands before it, and say nothing."""
+    with pytest.raises(InvalidValue, match=f"the {what} .* holds a NUL character"):
+        record(path, "trainer", reads=[TEMP], outputs=[output])
+    assert events(path) == []
+    assert raw(path).get_artifacts_by_type("Model") == []

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
-from jukebox.errors import NameClash, NotRegistered, UnknownFeature
+from jukebox.errors import ChangeRefused, InvalidValue, NameClash, NotRegistered, UnknownFeature
 from jukebox.features import FeatureName
-from jukebox.stores import OnlineSource, open_registry
+from jukebox.stores import Chronicle, Holdings, OnlineSource, Recorded, RegisteredFeature, open_registry
+from jukebox.stores.searching import Query
+from jukebox.stores.writing import to_yaml
+from tests.stores.holdings import holdings
 from tests.stores.mlmd_writers import ENDPOINT, feature, offline, raw
+from tests.stores.test_snapshot import HELD, SERVED
 
 TEMP = "/entity/airport/component/weather/name/temp"
 
@@ -208,3 +215,153 @@ def test_a_feature_that_is_not_online_says_so(registry):
     registry.register([feature()])
     with pytest.raises(NotRegistered, match="temp@1' has not been loaded online"):
         registry.online_source(f"{TEMP}@1")
+
+
+def deployed(registry, *features):
+    """Record a model of some features that serves at an endpoint."""
+    data, model = Recorded("jukebox.TrainingSet", "set"), Recorded("Model", "models/1")
+    registry.record("point_in_time_join", reads=features, outputs=[data])
+    registry.record("trainer", inputs=[data], outputs=[model])
+    live = Recorded("jukebox.Deployment", "endpoints/live", properties=(("endpoint", "live"), ("active", "true")))
+    registry.record("record_deployment", inputs=[model], outputs=[live])
+
+
+def test_what_a_deployed_model_uses_is_neither_deprecated_nor_retired(registry):
+    """By registration or by name, forced or not; the others in the same call stay as they are too."""
+    registry.register([feature(life_cycle="experimental"), feature("wind", life_cycle="experimental")])
+    deployed(registry, f"{TEMP}@1")
+    assert registry.deployed_models(TEMP) == ("models/1",)
+    assert registry.deployed_models("/airport/weather/wind") == ()
+    for state in ("deprecated", "retired"):
+        with pytest.raises(ChangeRefused, match=f"cannot be {state}: deployed models use it: models/1"):
+            registry.set_life_cycle([TEMP, "/airport/weather/wind"], state, force=[TEMP])
+        with pytest.raises(ChangeRefused, match="models/1"):
+            registry.register([feature(life_cycle=state)], force=[TEMP])
+    assert {each.feature.life_cycle for each in registry.features()} == {"experimental"}
+    assert told(registry.set_life_cycle(["airport/weather/wind"], "retired")) == [("wind", "edited", 1, 2)]
+
+
+def test_a_new_version_does_not_free_what_an_old_one_is_deployed_with(registry):
+    """The feature is deprecated as a whole."""
+    registry.register([feature()])
+    deployed(registry, f"{TEMP}@1")
+    registry.register([feature(column="t")])
+    with pytest.raises(ChangeRefused, match="models/1"):
+        registry.set_life_cycle([TEMP], "deprecated")
+
+
+def test_a_refused_registration_writes_nothing(registry, tmp_path):
+    """Neither the features that are refused nor those beside them."""
+    registry.register([feature(life_cycle="production")])
+    before = (tmp_path / "registry.db").read_bytes()
+    with pytest.raises(ChangeRefused, match="data_type"):
+        registry.register([feature("wind"), feature(data_type="string")])
+    assert (tmp_path / "registry.db").read_bytes() == before
+    assert told(registry.register([feature(data_type="string")], force=[TEMP])) == [("temp", "new version", 2, 2)]
+    assert registry.feature(TEMP).feature.life_cycle == "production"
+
+
+@pytest.mark.parametrize(
+    ("names", "state", "error"),
+    [
+        (["/airport/weather/tmp"], "retired", UnknownFeature),
+        ([TEMP], "gone", InvalidValue),
+        ([TEMP] * 2, "retired", NameClash),
+    ],
+)
+def test_a_life_cycle_is_set_of_what_there_is(registry, names, state, error):
+    """Unknown names, unknown states and names given twice change nothing."""
+    registry.register([feature()])
+    with pytest.raises(error):
+        registry.set_life_cycle(names, state)
+    assert registry.history(TEMP) == ()
+
+
+def test_a_search_by_model_finds_what_went_into_it(registry):
+    """In whatever version; the newest is what is listed."""
+    registry.register([feature(), feature("wind"), feature("rain")])
+    deployed(registry, f"{TEMP}@1", "/airport/weather/rain@1")
+    registry.register([feature(column="t")])
+    found = registry.search(Query(model="models/1"))
+    assert [each.versioned for each in found.features] == ["/entity/airport/component/weather/name/rain@1", f"{TEMP}@2"]
+    assert registry.search(Query(model="models/1", text="rain")).total == 1
+    with pytest.raises(NotRegistered, match="no artifact at 'models/2'"):
+        registry.search(Query(model="models/2"))
+
+
+def test_a_search_by_what_is_online_follows_the_loads(registry, tmp_path):
+    """Of this registry and of another at the same store, and of the newest version alone."""
+    registry.register([feature(), feature("wind")])
+    other = open_registry(f"mlmd+sqlite://{tmp_path}/registry.db")
+    at = datetime(2013, 1, 2, tzinfo=timezone.utc)
+    assert other.search(Query(online=True)).total == 0
+    registry.set_online_source(OnlineSource("sqlite://a.db", "airport", (f"{TEMP}@1",), 3, "f00d", at))
+    assert [each.versioned for each in other.search(Query(online=True)).features] == [f"{TEMP}@1"]
+    registry.register([feature(column="t")])
+    assert [each.name.name for each in other.search(Query(online=False)).features] == ["temp", "wind"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "..",
+        "/",
+        "a/b",
+        "/airport/weather/temp/more",
+        "/entity/airport/component/weather/name/",
+        "/flughafen/wetter/größe",
+        "/airport/weather/" + "x" * 1000,
+        "/airport/weather/temp\n",
+        "",
+    ],
+)
+def test_an_odd_name_is_refused_by_name(registry, asked):
+    """As no name, or as one that is not registered, and never with a library's words."""
+    registry.register([feature()])
+    last = asked.rpartition("/")[2]
+    for ask in (registry.feature, registry.history, registry.versions, registry.deployed_models):
+        with pytest.raises((InvalidValue, UnknownFeature), match=re.escape(last or "is no feature name")):
+            ask(asked)
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(held=holdings())
+def test_what_is_taken_over_is_held_just_so(held, tmp_path):
+    """Export, import into a new store, export: the same text; and the same again changes no byte."""
+    path = tmp_path / f"{secrets.token_hex(8)}.db"
+    registry = open_registry(f"mlmd+sqlite://{path}")
+    assert registry.take_over(held) == len(held.features)
+    assert to_yaml(registry.holdings()) == to_yaml(held)
+    before = path.read_bytes()
+    assert registry.take_over(held) == 0
+    assert path.read_bytes() == before
+
+
+def test_what_contradicts_is_not_taken_over(registry):
+    """All that contradicts is told, and nothing is written."""
+    registry.take_over(HELD)
+    other = replace(HELD.features[0], newest=replace(HELD.features[0].newest, feature=feature(owner="x")))
+    rain = Chronicle(RegisteredFeature(feature("rain"), 1, 1))
+    source = replace(HELD.offline[0], fingerprint="other")
+    with pytest.raises(ChangeRefused) as caught:
+        registry.take_over(Holdings((other, rain), (source,), ((f"{TEMP}@1", replace(SERVED, rows=4)),)))
+    assert caught.value.reasons == (
+        f"the feature '{TEMP}' is registered already, with other versions or another history",
+        "the offline source 'tables/a' is registered already, with other contents",
+        f"the online source of '{TEMP}@1' is registered already, with other place or contents",
+    )
+    assert registry.holdings() == HELD
+
+
+def test_two_registries_are_brought_together(registry):
+    """What is there already just so stays, and what is new comes beside it; it can then be changed as any other."""
+    registry.register([feature("rain")])
+    assert registry.take_over(HELD) == 2
+    assert [each.name.name for each in registry.features()] == ["rain", "temp", "wind"]
+    assert told(registry.register([feature("wind", column="w", owner="me")])) == [("wind", "edited", 2, 3)]
+    assert registry.offline_sources("/airport/weather/wind@2") == (HELD.offline[1],)

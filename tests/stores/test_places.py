@@ -14,5 +14,7 @@ def test_places_hold_from_any_folder() -> None:
     assert place("/a/b") == "/a/b"
     assert place("sqlite://online.db") == f"sqlite://{here}/online.db"
     assert place("sqlite:///a/online.db") == "sqlite:///a/online.db"
+    assert place("file:///a/b") == "/a/b"
+    assert place("s3://bucket/tables/?region=eu-west-1") == "s3://bucket/tables?region=eu-west-1"
     for uri in ("gs://bucket/tables", "bigtable://project/instance", "sqlite://", ""):
         assert place(uri) == uri

@@ -6,7 +6,22 @@ from typing import Annotated, Optional
 
 import typer
 
-from jukebox.cli import logs, online, proving, serving, streaming
+from jukebox.cli import (
+    asking,
+    converting,
+    holding,
+    loading,
+    logs,
+    metadata,
+    online,
+    proving,
+    recording,
+    registering,
+    searching,
+    serving,
+    streaming,
+    tracing,
+)
 from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
@@ -21,56 +36,12 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def register(
-    *, features: Annotated[str, typer.Argument(help="A features.yaml.")], registry: Registry = DEFAULT_REGISTRY
-) -> None:
-    """Register the features of a features.yaml; what is registered already stays as it is.
-
-    [dim]jukebox register pipelines/flights/features.yaml[/]
-    """
-    from jukebox import register_features
-    from jukebox.cli import printing
-
-    printing.feature_set(register_features.run(features=features, registry=registry))
+app.command()(registering.plan)
+app.command()(registering.register)
+app.command()(registering.apply)
 
 
-@app.command()
-def load_offline(
-    *,
-    data_endpoint: Annotated[str, typer.Option(help="The data endpoint's name, as features.yaml declares it.")],
-    uri_prefix: Annotated[str, typer.Option(help="The folder below which the endpoint's uri lies.")],
-    out: Out,
-    registry: Registry = DEFAULT_REGISTRY,
-    features: Annotated[
-        Text, typer.Option(help='The source map as JSON, {"feature": "source column"}; by default all of the endpoint.')
-    ] = None,
-    date: Annotated[Text, typer.Option(help="One date, 2013-01-31.")] = None,
-    start: Annotated[Text, typer.Option("--from", help="The first date of a range.")] = None,
-    end: Annotated[Text, typer.Option("--to", help="The last date of a range.")] = None,
-) -> None:
-    r"""Load an endpoint's features into a feature table, for a date or a range.
-
-    [dim]jukebox load-offline --data-endpoint flights.weather --uri-prefix data \
-      --from 2013-01-01 --to 2013-01-31 --out tables/weather[/]
-    """
-    from jukebox import offline_load
-    from jukebox.cli import drawing, options, printing
-
-    with drawing.progress(f"loading {data_endpoint}") as progress:
-        manifest = offline_load.run(
-            endpoint=data_endpoint,
-            source=place(uri_prefix),
-            registry=options.there(registry),
-            out=place(out),
-            features=options.json_object("--features", features),
-            date=date,
-            start=start,
-            end=end,
-            progress=progress,
-        )
-    printing.manifest(manifest)
-
+app.command()(loading.load_offline)
 
 _REQUEST = (
     'Names with commas between, or JSON {"feature": "column"}; for a column also {"column", "max_age", '
@@ -87,7 +58,13 @@ def prepare_training_set(
     out: Out,
     registry: Registry = DEFAULT_REGISTRY,
     split: Annotated[str, typer.Option(help="time:0.8, hash:0.8 or hash:0.8:column,column.")] = "time:0.8",
-    keys: Annotated[Text, typer.Option(help='JSON {"label column": "key column"} where names differ.')] = None,
+    keys: Annotated[
+        Text,
+        typer.Option(
+            help='JSON {"label column": "key column"} where names differ; for a key column also {"column", '
+            '"identifier"}, where the labels\' ids are written in another way.'
+        ),
+    ] = None,
     allow_exact: Annotated[bool, typer.Option(help="Use a row exactly at the label's time.")] = True,
     as_known: Annotated[bool, typer.Option(help="Use rows only from their created time on.")] = True,
     proof: Annotated[
@@ -185,39 +162,8 @@ def get(
     printing.vector(vector, as_json=as_json)
 
 
-@app.command()
-def lineage(
-    *,
-    feature: Annotated[Text, typer.Option(help="A feature's name: what is made of it, down to the models.")] = None,
-    model: Annotated[Text, typer.Option(help="A model's URI: what it is made of, up to the features.")] = None,
-    uri: Annotated[Text, typer.Option(help="Any artifact's URI: both ways.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """Trace a feature to its models, or a model to its features.
-
-    [dim]jukebox lineage --feature /airport/flights-weather/temp[/]
-    """
-    from jukebox.cli import tracing
-
-    tracing.trace(registry, feature=feature, model=model, uri=uri, as_json=as_json)
-
-
-@app.command()
-def features(
-    *,
-    text: Annotated[Text, typer.Argument(help="Only features whose name or description holds this text.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-    as_json: AsJson = False,
-) -> None:
-    """List the registered features.
-
-    [dim]jukebox features weather[/]
-    """
-    from jukebox.cli import options, printing
-    from jukebox.stores import open_registry
-
-    printing.features(open_registry(options.there(registry)), text or "", as_json=as_json)
+app.command()(tracing.lineage)
+app.command()(searching.features)
 
 
 @app.command()
@@ -235,6 +181,9 @@ def show(
     from jukebox.tables import Manifest
 
     printing.artifact(Manifest.read(place(artifact)), rows, None if columns is None else options.names(columns))
+
+
+app.command()(converting.convert)
 
 
 @app.command("compile")
@@ -266,6 +215,20 @@ def doctor(*, registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) ->
     from jukebox.cli import examining
 
     examining.show(examining.examine(registry), as_json=as_json)
+
+
+app.add_typer(metadata.app, name="metadata")
+app.command()(registering.deprecate)
+app.command()(registering.retire)
+app.command()(holding.export)
+app.command("import")(holding.import_)
+app.command()(recording.record_model)
+app.command()(recording.record_deployment)
+app.command()(asking.usage)
+app.command()(asking.deployed)
+app.command()(asking.compare)
+app.command()(asking.rebuild)
+app.command()(asking.export_lineage)
 
 
 def main() -> None:

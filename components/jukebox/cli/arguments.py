@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_STORE = "sqlite://jukebox-online.db"
+
 Registry = Annotated[
-    str, typer.Option("--registry", envvar="JUKEBOX_REGISTRY", help="The registry's URI, mlmd+sqlite://PATH.")
+    str,
+    typer.Option("--registry", envvar="JUKEBOX_REGISTRY", help="The registry's URI, mlmd+sqlite://PATH or a server's."),
 ]
 Store = Annotated[str, typer.Option("--store", envvar="JUKEBOX_STORE", help="The online store's URI, sqlite://PATH.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]

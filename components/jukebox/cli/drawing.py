@@ -53,7 +53,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def print_json(value: object) -> None:
     """Print a value as JSON: times in ISO 8601, bytes in base64, what is no finite number as text."""
-    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+    typer.echo(as_json(value))
+
+
+def as_json(value: object) -> str:
+    """Return a value as ``print_json`` prints it."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def counted(number: int, noun: str) -> str:
@@ -93,6 +98,30 @@ def joining() -> Iterator[Callable[[Progress], None]]:
     with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda at: bar.update(task, completed=at.rows, total=at.of_rows, description=_far(at))
+
+
+@contextmanager
+def rows(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback of (rows done, rows in all or None) that shows them, and how many a second.
+
+    Where no person looks on, what ends within the first few seconds says nothing.
+    """
+    started = time.monotonic()
+
+    def speed(done: int, of: int | None) -> str:
+        told = f"{done:,}{'' if of is None else f' of {of:,}'} rows"
+        return f"{told}, {done / max(time.monotonic() - started, 1e-9):,.0f} a second"
+
+    if not sys.stderr.isatty():
+        tell = _lines(what, started)
+        yield lambda done, of: tell(speed(done, of), False)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    parts = (TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of, description=speed(done, of))
 
 
 @contextmanager
@@ -139,7 +168,7 @@ class _Column:
     @classmethod
     def of(cls, name: str, values: Sequence[object]) -> _Column:
         numbers = bool(values) and all(_is_number(value) for value in values)
-        return cls((_text(name),), tuple(_text(value) for value in values), numbers)
+        return cls((as_text(name),), tuple(as_text(value) for value in values), numbers)
 
     @property
     def name(self) -> str:
@@ -190,7 +219,8 @@ def _cropped(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as a cell of a table shows it."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

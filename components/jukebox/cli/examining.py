@@ -1,4 +1,4 @@
-"""What this machine has: kernel, cores, versions, extras, registry; no package is imported for its version."""
+"""What this machine has: kernel, codecs, cores, versions, extras, registry; no package is imported for its version."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from jukebox.cli.options import there
 from jukebox.cli.printing import near_store
 from jukebox.core import kernel
 from jukebox.errors import JukeboxError
+from jukebox.formats import avro, codec
+from jukebox.stores.uris import redacted
 from jukebox.tables import code_fingerprint
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _REQUIRED = re.compile(r"(?P<name>[\w.-]+)(\[(?P<extras>[^]]*)\])?[^;]*(;.*extra
 
 @dataclass(frozen=True)
 class Kernel:
-    """Which loops the point-in-time join runs: ``compiled`` or ``numpy``, why, and how to have the compiled ones."""
+    """Which loops run, the join's or those of a format: ``compiled`` or ``numpy``, why, and how to have the first."""
 
     name: str
     why: str
@@ -49,6 +51,8 @@ class Examined:
     """
 
     kernel: Kernel
+    codec: Kernel
+    avro: Kernel
     cores: int
     python: str
     platform: str
@@ -64,12 +68,14 @@ def examine(registry: str) -> Examined:
     extras = {extra: required(extra) for extra in metadata.metadata("jukebox").get_all("Provides-Extra") or ()}
     packages = {name: _version(name) for name in sorted({*required(None), *BY_TFX}.union(*extras.values()))}
     return Examined(
-        kernel=Kernel(kernel.NAME, kernel.WHY, _advice()),
+        kernel=Kernel(kernel.NAME, kernel.WHY, _advice(kernel.NAME)),
+        codec=Kernel(codec.NAME, codec.WHY, _advice(codec.NAME)),
+        avro=Kernel(avro.CODER, avro.WHY, _advice(avro.NAME)),
         cores=kernel.processors(),
         python=platform.python_version(),
         platform=platform.platform(),
         jukebox=code_fingerprint(),
-        registry=registry,
+        registry=redacted(registry),
         registry_fault=_fault(registry),
         packages=packages,
         extras={extra: tuple(sorted(n for n in names if packages[n] is None)) for extra, names in extras.items()},
@@ -94,10 +100,11 @@ def show(found: Examined, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    advice = "" if found.kernel.advice is None else f"; {found.kernel.advice}"
     fault = "" if found.registry_fault is None else f" is not there: {found.registry_fault}"
     for what, told in (
-        ("kernel", f"{found.kernel.name}: {found.kernel.why}{advice}"),
+        ("kernel", _chosen(found.kernel)),
+        ("codec", _chosen(found.codec)),
+        ("avro", _chosen(found.avro)),
         ("cores", found.cores),
         ("python", f"{found.python} on {found.platform}"),
         ("jukebox", found.jukebox),
@@ -112,10 +119,14 @@ def _told(extra: str, missing: tuple[str, ...]) -> str:
     return f"{extra} without {', '.join(missing)}" if missing else extra
 
 
-def _advice() -> str | None:
-    if kernel.NAME == "compiled":
+def _chosen(kernel: Kernel) -> str:
+    return f"{kernel.name}: {kernel.why}" + ("" if kernel.advice is None else f"; {kernel.advice}")
+
+
+def _advice(name: str) -> str | None:
+    if name == "compiled":
         return None
-    return UNSET if os.environ.get("JUKEBOX_KERNEL") == kernel.NAME else BUILD
+    return UNSET if os.environ.get("JUKEBOX_KERNEL") == name else BUILD
 
 
 def _fault(registry: str) -> str | None:

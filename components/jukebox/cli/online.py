@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from jukebox.cli.arguments import AsJson, Registry, Text  # noqa: TC001 - typer reads the annotations
+from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Registry, Text
 from jukebox.errors import InvalidValue
 from jukebox.stores import DEFAULT_REGISTRY, place
 
-DEFAULT_STORE = "sqlite://jukebox-online.db"
 _KEYS = (
     "A data set whose keys are the only ones to load; or, with --filter-data-endpoint, its key columns as JSON, "
     '[{"primitive_entity": …, "identifier": …, "column_name": …}].'

@@ -12,7 +12,7 @@ from jukebox.stores import open_lineage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jukebox.stores import Registry
+    from jukebox.stores import LineageSource, Registry
 
 
 def there(registry: str) -> str:
@@ -20,20 +20,44 @@ def there(registry: str) -> str:
     try:
         open_lineage(registry)
     except StorageError as exc:
+        if not registry.startswith("mlmd"):
+            raise
         raise StorageError(f"{exc}; --registry names another, and `jukebox register` makes one") from exc
     return registry
 
 
+def lineage_of(registry: str, sources: Sequence[str] = ()) -> LineageSource:
+    """Return the lineage of a registry that is there, with other sources beside it; raises as ``there``."""
+    return open_lineage(there(registry), *sources)
+
+
 def json_object(option: str, text: str | None) -> dict[str, Any] | None:
     """Return the JSON object that ``text`` holds; raises InvalidValue for anything else."""
+    value = _json(option, text)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
+    return value
+
+
+def json_objects(option: str, text: str | None) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Return the JSON object, or the list of them, that ``text`` holds; raises InvalidValue for anything else."""
+    value = _json(option, text)
+    if value is None or isinstance(value, dict):
+        return value
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise InvalidValue(f"{option} is {text}; it must be a JSON object, or a list of objects")
+    return value
+
+
+def _json(option: str, text: str | None) -> Any:
     if text is None:
         return None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as exc:
         raise InvalidValue(f"{option} is no JSON: {exc}; it holds {text}") from exc
-    if not isinstance(value, dict):
-        raise InvalidValue(f"{option} is a JSON {type(value).__name__}; it must be an object")
+    if value is None:
+        raise InvalidValue(f"{option} is the JSON null; leave it out")
     return value
 
 

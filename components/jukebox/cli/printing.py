@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from jukebox.cli.drawing import counted, print_json, table
-from jukebox.features import FeatureName, format_duration
+from jukebox.features import FeatureName
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from jukebox.engine.online_tables import Estimate
     from jukebox.serving import FeatureVector
-    from jukebox.stores import RegisteredFeature, Registry
     from jukebox.tables import Manifest
 
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
@@ -34,31 +33,11 @@ def feature_set(made: Manifest) -> None:
     table(f"{counted(len(rows), 'feature')} registered: {told}", ["feature", "version", "change"], rows)
 
 
-def features(registry: Registry, text: str, *, as_json: bool) -> None:
-    """Print the registered features that hold ``text`` in name or description."""
-    everything = registry.features()
-    found = [f for f in everything if text.lower() in f"{f.name} {f.name.short} {f.feature.description}".lower()]
-    if as_json:
-        print_json([{**f.feature.to_json(), "version": f.version} for f in found])
-    elif found:
-        columns = ["feature", "version", "type", "max age", "description", "owner"]
-        table(counted(len(found), "feature"), columns, [_listed(feature) for feature in found])
-    elif everything:
-        typer.echo(f"0 of {counted(len(everything), 'feature')} hold '{text}' in name or description")
-    else:
-        typer.echo("0 features; jukebox register makes those of a features.yaml known")
-
-
-def _listed(of: RegisteredFeature) -> tuple[object, ...]:
-    feature = of.feature
-    return of.name.short, of.version, feature.data_type, _age(feature.max_age), feature.description, feature.owner
-
-
 def manifest(made: Manifest) -> None:
     """Print one line of what was made, and one more of a page to read."""
     typer.echo(f"{made.kind.replace('_', ' ')}: {', '.join(_about(made))}, in {near(made.uri)}")
     if "page" in made.details:
-        typer.echo(f"to read: {near(Path(made.uri, made.details['page']))}")
+        typer.echo(f"to read: {near(str(place_of(made.uri, made.details['page'])))}")
 
 
 def _about(made: Manifest) -> list[str]:
@@ -166,10 +145,6 @@ def near_store(uri: str) -> str:
     """Return a store's URI with its path as it is seen from here."""
     scheme, separator, path = uri.rpartition("://")
     return f"{scheme}{separator}{near(path)}"
-
-
-def _age(value: timedelta | None) -> str | None:
-    return None if value is None else format_duration(value)
 
 
 def _microseconds(value: int | None) -> str | None:

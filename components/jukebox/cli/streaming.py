@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jukebox.cli.arguments import AsJson, Registry, Text  # noqa: TC001 - typer reads the annotations
-from jukebox.cli.online import DEFAULT_STORE
+from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Registry, Text
 from jukebox.errors import InvalidValue, reason
 from jukebox.stores import DEFAULT_REGISTRY, place
 

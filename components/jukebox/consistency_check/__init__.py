@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.consistency import checked_thresholds
@@ -12,6 +11,7 @@ from jukebox.engine.online_checks import loaded_tables, read_back, served_tables
 from jukebox.engine.served_checks import check_log
 from jukebox.engine.served_logs import open_log
 from jukebox.errors import InvalidType, InvalidValue, SkewFound, StorageError, reason
+from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry, place
 from jukebox.tables import MANIFEST, Manifest, Source, combined, write_text
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof import Progress
     from jukebox.engine.consistency import Consistency
+    from jukebox.storage import Place
     from jukebox.stores import Registry
 
 REPORT = "report.json"
@@ -64,9 +65,9 @@ def run(
         found["replay"] = [check_log(known, open_log(place(log)), **about, **looked)]
     if online_table is not None or log is None:
         found["read_back"] = [read_back(each, **looked) for each in _tables(known, online_table, features)]
-    _forget(Path(out) / MANIFEST)
+    _forget(place_of(out) / MANIFEST)
     report = {name: [_json(each) for each in checks] for name, checks in found.items()}
-    write_text(Path(out) / REPORT, json.dumps({"thresholds": limits, **report}, indent=1) + "\n")
+    write_text(place_of(out) / REPORT, json.dumps({"thresholds": limits, **report}, indent=1) + "\n")
     _stop(found, limits)
     manifest = _manifest(found, limits, seed).write(out)
     given = (("jukebox.ServedLog", log), ("jukebox.OnlineTable", online_table))
@@ -107,7 +108,7 @@ def _tables(known: Registry, online_table: str | None, features: Sequence[str] |
     return served_tables(known, features)
 
 
-def _forget(manifest: Path) -> None:
+def _forget(manifest: Place) -> None:
     try:
         manifest.unlink(missing_ok=True)
     except OSError as exc:

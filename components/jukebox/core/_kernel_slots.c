@@ -1,13 +1,8 @@
 /* Labels in order, their slots, each slot's greatest row, and the values of the rows that won. */
 #include "_kernel.h"
 
-#include <math.h>
-
 #define DIGIT_BITS 11
 #define DIGITS (1 << DIGIT_BITS)
-/* Rows in a block, and the number of times from which on steps start longer than one. */
-#define EVEN 16
-#define BLOCK 32
 
 typedef struct {
     int64_t event, created, position;
@@ -85,97 +80,6 @@ PyObject *kernel_sort_slots(PyObject *self, PyObject *args) {
     Py_END_ALLOW_THREADS
     release(v, 4);
     return PyLong_FromLongLong(total);
-}
-
-/* Return where a time would lie among those of a range, from `first` to before `end`, were they spread evenly. */
-static int64_t guessed(const int64_t *times, int64_t first, int64_t end, int64_t wanted) {
-    double least = (double)times[first], span = (double)times[end - 1] - least;
-    double share = span > 0 ? ((double)wanted - least) / span : 0;
-    if (!(share > 0)) return first;
-    return share < 1 ? first + (int64_t)(share * (double)(end - 1 - first)) : end - 1;
-}
-
-/* Return the first place from `first` to before `end` whose time is not before what is wanted, or `end`.
- *
- * From the guess the steps double until the place is between two of them, and what is left is halved: at worst twice
- * as many steps as halving alone, and few where times are spread evenly.
- */
-static int64_t first_not_before(const int64_t *times, int64_t first, int64_t end, int64_t wanted, int64_t guess) {
-    int64_t step = end - first > EVEN ? 1 + (int64_t)sqrt((double)(end - first)) / 4 : end - first;
-    if (times[guess] < wanted) {
-        for (first = guess + 1; first + step < end && times[first + step] < wanted; step *= 2) first += step + 1;
-        end = first + step < end ? first + step + 1 : end;
-    } else {
-        for (end = guess; end - step > first && times[end - step] >= wanted; step *= 2) end -= step;
-        first = end - step > first ? end - step + 1 : first;
-    }
-    for (int64_t size = end - first; size > 0;) {
-        int64_t half = size >> 1;
-        if (times[first + half] < wanted) {
-            first += half + 1;
-            size -= half + 1;
-        } else size = half;
-    }
-    return first;
-}
-
-/* find(codes i4[n], past i8[n], mask, starts i8[k + 1], times i8[m], slots i4[n], before i8[n]|None, passed|None)
- * Write each row's slot: the first of its code's whose time is not before the row's, or -1; and in `passed` whether a
- * label of its code may lie between `before` and `past`. Where the mask leaves a row out, one may.
- *
- * Rows go in blocks, and a block in steps: what a step needs of memory the one before has asked for.
- */
-PyObject *kernel_find(PyObject *self, PyObject *args) {
-    Py_buffer v[8] = {{0}};
-    if (!PyArg_ParseTuple(args, "y*y*z*y*y*w*z*z*", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]))
-        return NULL;
-    Py_ssize_t rows = v[0].len / 4, keys = v[3].len / 8 - 1, labels = v[4].len / 8;
-    if (v[1].len != rows * 8 || !fits(&v[2], rows, 1) || v[5].len != rows * 4 || keys < 0 || !fits(&v[6], rows, 8)
-        || !fits(&v[7], rows, 1) || (v[6].obj == NULL) != (v[7].obj == NULL) || (v[7].obj != NULL && v[7].readonly))
-        return mismatch(v, 8, "lengths differ");
-    const int32_t *codes = v[0].buf;
-    const int64_t *past = v[1].buf, *starts = v[3].buf, *times = v[4].buf;
-    const int64_t *before = v[6].obj == NULL ? NULL : v[6].buf;
-    const uint8_t *mask = mask_of(&v[2]);
-    int32_t *slots = v[5].buf;
-    uint8_t *passed = v[7].buf;
-    Py_BEGIN_ALLOW_THREADS
-    Py_ssize_t row[BLOCK];
-    int64_t first[BLOCK], end[BLOCK], guess[BLOCK];
-    for (Py_ssize_t block = 0; block < rows; block += BLOCK) {
-        Py_ssize_t next = block + BLOCK < rows ? block + BLOCK : rows;
-        int count = 0;
-        for (Py_ssize_t i = next; i < next + BLOCK && i < rows; i++)
-            if ((uint64_t)(int64_t)codes[i] < (uint64_t)keys) PREFETCH(&starts[codes[i]]);
-        for (Py_ssize_t i = block; i < next; i++) {
-            slots[i] = -1;
-            if (before != NULL) passed[i] = 0;
-            if ((uint64_t)(int64_t)codes[i] >= (uint64_t)keys) continue;
-            if (mask != NULL && !mask[i]) {
-                if (before != NULL) passed[i] = 1;
-                continue;
-            }
-            row[count] = i;
-            first[count] = starts[codes[i]];
-            end[count] = starts[codes[i] + 1];
-            if (first[count] < 0 || end[count] > labels || first[count] >= end[count]) continue;
-            PREFETCH(&times[first[count]]);
-            PREFETCH(&times[end[count] - 1]);
-            count++;
-        }
-        for (int j = 0; j < count; j++) {
-            guess[j] = guessed(times, first[j], end[j], past[row[j]]);
-            PREFETCH(&times[guess[j]]);
-        }
-        for (int j = 0; j < count; j++) {
-            int64_t found = first_not_before(times, first[j], end[j], past[row[j]], guess[j]);
-            if (found < end[j]) slots[row[j]] = (int32_t)found;
-            if (before != NULL) passed[row[j]] = found > first[j] && times[found - 1] >= before[row[j]];
-        }
-    }
-    Py_END_ALLOW_THREADS
-    release(v, 8);
-    Py_RETURN_NONE;
 }
 
 static int above(int64_t event, int64_t created, int64_t position, const Winner *held) {

@@ -70,7 +70,9 @@ def find(
     past: Integers,
     mask: Mask,
     starts: Integers,
+    spread: NDArray[np.float64],  # noqa: ARG001 - halving needs no guess
     times: Integers,
+    coarse: Integers,  # noqa: ARG001 - nor a coarser look first
     slots: Codes,
     before: Integers | None,
     passed: NDArray[np.bool_] | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ from jukebox.core.asof_numpy import NONE
 from jukebox.core.asof_times import LOWEST, Integers
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from jukebox.core.asof_keys import Codes
     from jukebox.core.asof_times import Mask, Truths
 
@@ -33,10 +36,27 @@ class Slots:
         """Return how many slots there are."""
         return len(self.rows)
 
+    @cached_property
+    def _where(self) -> tuple[Integers, NDArray[np.float64], Integers, Integers]:
+        # What a row's slot is found by: the codes' starts and spread, the times, and every eighth time.
+        return self.starts, self.spread, self.times, self.times[::8].copy()
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """For each code its first time, and the labels that a unit of time has on average: where to look first."""
+        spread = np.zeros((len(self.starts) - 1, 2))
+        some = np.flatnonzero(np.diff(self.starts))
+        first, last = self.starts[some], self.starts[some + 1] - 1
+        least, greatest = self.times[first].astype(np.float64), self.times[last].astype(np.float64)
+        many = greatest > least
+        spread[some, 0] = least
+        spread[some[many], 1] = (last - first)[many] / (greatest - least)[many]
+        return spread
+
     def find(self, codes: Codes, times: Integers, mask: Mask) -> Codes:
         """Return for each row the first slot of its key whose time is not before the row's, or -1."""
         slots = np.empty(len(codes), np.int32)
-        kernel.loops.find(codes, times, mask, self.starts, self.times, slots, None, None)
+        kernel.loops.find(codes, times, mask, *self._where, slots, None, None)
         return slots
 
     def find_and_passed(self, codes: Codes, times: Integers, mask: Mask, before: Integers) -> tuple[Codes, Truths]:
@@ -45,7 +65,7 @@ class Slots:
         No label lies there where it says no; a row that the mask leaves out has a yes.
         """
         slots, passed = np.empty(len(codes), np.int32), np.empty(len(codes), np.bool_)
-        kernel.loops.find(codes, times, mask, self.starts, self.times, slots, before, passed)
+        kernel.loops.find(codes, times, mask, *self._where, slots, before, passed)
         return slots, passed
 
     def winners(self) -> Integers:

@@ -1,27 +1,29 @@
 """The join's inner loops: compiled where a compiler was at hand when Jukebox was installed, in NumPy elsewhere.
 
 ``loops`` is the module in use, ``NAME`` is "compiled" or "numpy", and ``WHY`` says in a sentence how it was chosen.
-Setting the environment's JUKEBOX_KERNEL to "numpy" chooses NumPy. Asking for the compiled one imports neither NumPy
-nor Arrow.
+Setting the environment's JUKEBOX_KERNEL to "numpy" chooses NumPy, here and wherever else something is compiled. Asking
+for the compiled one imports neither NumPy nor Arrow.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
-loops: Any = None
-if os.environ.get("JUKEBOX_KERNEL") == "numpy":
-    NAME, WHY = "numpy", "JUKEBOX_KERNEL=numpy asks for it"
-else:
+
+def choose(compiled: str, in_numpy: str) -> tuple[Any, str, str]:
+    """Return the module named ``compiled``, or ``in_numpy`` in its place; its name, and a sentence on the choice."""
+    if os.environ.get("JUKEBOX_KERNEL") == "numpy":
+        return importlib.import_module(in_numpy), "numpy", "JUKEBOX_KERNEL=numpy asks for it"
     try:
-        from jukebox.core import _kernel as loops
+        return importlib.import_module(compiled), "compiled", "it was compiled when Jukebox was installed"
     except ImportError as exc:
-        NAME, WHY = "numpy", f"the compiled kernel was not built when Jukebox was installed ({exc})"
-    else:
-        NAME, WHY = "compiled", "the kernel was compiled when Jukebox was installed"
-if loops is None:
-    from jukebox.core import asof_numpy as loops
+        why = f"the compiled one was not built when Jukebox was installed ({exc})"
+    return importlib.import_module(in_numpy), "numpy", why
+
+
+loops, NAME, WHY = choose("jukebox.core._kernel", "jukebox.core.asof_numpy")
 
 
 def is_compiled() -> bool:

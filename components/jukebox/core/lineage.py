@@ -19,7 +19,7 @@ from jukebox.core.lineage_memory import Memory
 from jukebox.core.lineage_nodes import Event, Graph, LineageSource, Neighbours, Node, NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 __all__ = [
     "FEATURE",
@@ -44,30 +44,24 @@ VERDICTS = frozenset({"ModelBlessing", "ModelEvaluation", "InfraBlessing"})
 
 def upstream(source: Neighbours, *starts: Node) -> Graph:
     """Return what the artifacts ``starts`` were made of, and the runs that made it."""
-    memory, trail = Memory(source, starts), _Trail(starts)
-    frontier = trail.fresh((start.id, False) for start in starts)
-    while frontier:
-        walked = [(a, named) for a, named in frontier if trail.passes(memory.artifact(a))]
-        makers = memory.producers([a for a, _ in walked])
-        inputs = memory.inputs([run for runs in makers.values() for run in runs])
-        made = [(Event(a, run, output=True), named) for a, named in walked for run in makers[a]]
-        frontier = trail.fresh(s for e, named in made for s in _up(trail, e, inputs[e.execution], named=named))
-    return trail.graph(memory)
+    return _walk_up(source, starts)
 
 
-def downstream(source: Neighbours, *starts: Node) -> Graph:
-    """Return what was made of the artifacts ``starts``, and the runs that made it."""
-    memory, trail = Memory(source, starts), _Trail(starts)
+def downstream(source: Neighbours, *starts: Node, closed: Collection[str] = VERDICTS) -> Graph:
+    """Return what was made of the artifacts ``starts``, and the runs that made it; not through ``closed`` types."""
+    memory, trail = Memory(source, starts), _Trail(starts, closed)
     features = {start.id for start in starts if start.type == FEATURE}
     frontier = trail.fresh((start.id, start.id in features) for start in starts)
     while frontier:
         walked = [(a, limited) for a, limited in frontier if trail.passes(memory.artifact(a))]
         users = memory.consumers([a for a, _ in walked])
-        runs = [run for each in users.values() for run in each]
-        inputs, outputs = memory.inputs(runs), memory.outputs(runs)
-        admitting = {run for run in runs if _admits(inputs[run], features)}
         used = [(Event(a, run, output=False), limited) for a, limited in walked for run in users[a]]
-        entered = [(e, limited) for e, limited in used if not limited or e.execution in admitting]
+        # Whoever reads one of the features names it; what else a run reads is asked for only where that counts.
+        doubtful = dict.fromkeys(e.execution for e, limited in used if limited and e.artifact not in features)
+        inputs = memory.inputs(list(doubtful))
+        refused = {run for run in doubtful if not _admits(inputs[run], features)}
+        entered = [(e, limited) for e, limited in used if not limited or e.execution not in refused]
+        outputs = memory.outputs(list(dict.fromkeys(e.execution for e, _ in entered)))
         frontier = trail.fresh(
             s for e, limited in entered for s in _down(trail, e, outputs[e.execution], limited=limited)
         )
@@ -81,8 +75,27 @@ def models_of(source: LineageSource, feature: str) -> tuple[Node, ...]:
 
 def features_of(source: LineageSource, model_uri: str) -> tuple[Node, ...]:
     """Return the features that went into the model at a URI, by name; raises NotRegistered."""
-    found = upstream(source, *source.nodes_at(model_uri)).artifacts({FEATURE})
+    return features_above(source, source.nodes_at(model_uri))
+
+
+def features_above(source: Neighbours, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return the features that went into any of the artifacts, by name."""
+    found = _walk_up(source, nodes, until_named=True).artifacts({FEATURE})
     return tuple(sorted(found, key=lambda node: node.name))
+
+
+def _walk_up(source: Neighbours, starts: Sequence[Node], *, until_named: bool = False) -> Graph:
+    """Walk up; ``until_named`` ends each path where a run names its features, for beyond it there are none."""
+    memory, trail = Memory(source, starts), _Trail(starts)
+    frontier = trail.fresh((start.id, False) for start in starts)
+    while frontier:
+        walked = [(a, named) for a, named in frontier if trail.passes(memory.artifact(a))]
+        makers = memory.producers([a for a, _ in walked])
+        inputs = memory.inputs([run for runs in makers.values() for run in runs])
+        made = [(Event(a, run, output=True), named) for a, named in walked for run in makers[a]]
+        steps = trail.fresh(s for e, named in made for s in _up(trail, e, inputs[e.execution], named=named))
+        frontier = [(a, named) for a, named in steps if not (named and until_named)]
+    return trail.graph(memory)
 
 
 def _up(trail: _Trail, event: Event, inputs: Sequence[Node], *, named: bool) -> Iterator[tuple[NodeId, bool]]:
@@ -109,15 +122,15 @@ def _admits(inputs: Sequence[Node], features: set[NodeId]) -> bool:
 class _Trail:
     """The events that a walk followed, and the artifacts that it came to, each with or without a limit."""
 
-    def __init__(self, starts: Sequence[Node]) -> None:
-        self._starts = tuple(starts)
+    def __init__(self, starts: Sequence[Node], closed: Collection[str] = VERDICTS) -> None:
+        self._starts, self._closed = tuple(starts), closed
         self._begun = {start.id for start in starts}
         self._events: dict[Event, None] = {}
         self._seen: set[tuple[NodeId, bool]] = set()
 
     def passes(self, node: Node) -> bool:
         """Whether the walk goes on from an artifact."""
-        return node.type not in VERDICTS or node.id in self._begun
+        return node.type not in self._closed or node.id in self._begun
 
     def follow(self, event: Event) -> None:
         """Keep an event as one that the walk went along."""

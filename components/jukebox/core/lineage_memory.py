@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_OVER = frozenset({"COMPLETE", "UNKNOWN", ""})  # a writer that keeps no states leaves them unknown
-_REUSED = "CACHED"
-_UNBORN = frozenset({"PENDING", "ABANDONED"})
+OVER = frozenset({"COMPLETE", "UNKNOWN", ""})  # a writer that keeps no states leaves them unknown
+REUSED = "CACHED"
+UNBORN = frozenset({"PENDING", "ABANDONED"})
 
 
 class Memory:
@@ -63,7 +63,7 @@ class Memory:
         _load(self._artifacts, every, self._source.artifacts)
         known = self._artifacts
         return {
-            x: [known[a] for a in dict.fromkeys(each) if a in known and known[a].state not in _UNBORN]
+            x: [known[a] for a in dict.fromkeys(each) if a in known and known[a].state not in UNBORN]
             for x, each in ids.items()
         }
 
@@ -71,8 +71,8 @@ class Memory:
         """Return the executions that made something: those that are over, and a cached one whose maker is not here."""
         _load(self._executions, executions, self._source.executions)
         state = {x: self._executions[x].state for x in executions if x in self._executions}
-        cached = [x for x in state if state[x] == _REUSED]
-        return {x for x in state if state[x] in _OVER} | set(self._orphaned(cached))
+        cached = [x for x in state if state[x] == REUSED]
+        return {x for x in state if state[x] in OVER} | set(self._orphaned(cached))
 
     def _orphaned(self, cached: Sequence[NodeId]) -> list[NodeId]:
         self._load_events_of_executions(cached)
@@ -82,7 +82,7 @@ class Memory:
         makers = {a: [e.execution for e in self._of_artifact[a] if e.output] for a in every}
         _load(self._executions, {maker for each in makers.values() for maker in each}, self._source.executions)
         known = self._executions
-        made = {a for a in every if any(known[m].state in _OVER for m in makers[a] if m in known)}
+        made = {a for a in every if any(known[m].state in OVER for m in makers[a] if m in known)}
         return [x for x in cached if not made.issuperset(results[x])]
 
     def _load_events_of_artifacts(self, ids: Iterable[NodeId]) -> None:

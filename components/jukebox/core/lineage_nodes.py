@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from jukebox.core.lineage_census import Census
+
 NodeId: TypeAlias = int | str
 
 
 @dataclass(frozen=True)
 class Node:
-    """An ``artifact`` or an ``execution``, by ``kind``; ``state`` is MLMD's word, such as ``LIVE`` or ``COMPLETE``."""
+    """An ``artifact`` or an ``execution``, by ``kind``; ``state`` is MLMD's word, such as ``LIVE`` or ``COMPLETE``.
+
+    ``at`` is when it was last written, in milliseconds since 1970, None where nobody knows.
+    """
 
     kind: str
     id: NodeId
@@ -22,6 +27,7 @@ class Node:
     uri: str = ""
     state: str = ""
     properties: tuple[tuple[str, str], ...] = ()
+    at: int | None = None
 
     @property
     def key(self) -> tuple[str, NodeId]:
@@ -54,7 +60,7 @@ class Neighbours(Protocol):
 
 
 class LineageSource(Neighbours, Protocol):
-    """A graph whose artifacts are also found by feature name and by URI."""
+    """A graph whose artifacts are also found by feature name, by URI and by type, and that is counted as a whole."""
 
     def feature_nodes(self, name: str) -> Sequence[Node]:
         """Return the artifacts of a feature's versions, oldest first, or of the one in ``name@version``.
@@ -64,6 +70,12 @@ class LineageSource(Neighbours, Protocol):
 
     def nodes_at(self, uri: str) -> Sequence[Node]:
         """Return the artifacts at a URI, oldest first; raises NotRegistered."""
+
+    def nodes_of(self, types: Iterable[str]) -> Sequence[Node]:
+        """Return the artifacts of some types, oldest first; a type that nothing has is none."""
+
+    def census(self) -> Census:
+        """Return all of the graph."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +90,12 @@ class Graph:
         """Return the artifacts of some types, in the order of their discovery."""
         wanted = frozenset(types)
         return tuple(node for node in self.nodes if node.kind == "artifact" and node.type in wanted)
+
+
+def together(graphs: Iterable[Graph]) -> Graph:
+    """Return several graphs as one: each node and each edge once."""
+    every = list(graphs)
+    nodes = {node.key: node for graph in every for node in graph.nodes}
+    starts = {node.key: node for graph in every for node in graph.starts}
+    edges = dict.fromkeys((one.key, other.key) for graph in every for one, other in graph.edges)
+    return Graph(tuple(starts.values()), tuple(nodes.values()), tuple((nodes[a], nodes[b]) for a, b in edges))

@@ -61,12 +61,20 @@ def text_of(node: Node) -> str:
     """Return the line of a node: a run by what ran, a feature by its name, another artifact by its type and place."""
     kind = node.type.rpartition(".")[2]
     if node.kind == "execution":
-        return f"{kind} (run {node.id})"
+        told = dict(node.properties)
+        # On Kubeflow Pipelines every run is a ContainerExecution, and its task says what ran.
+        task = (told.get("display_name") or told.get("task_name")) if node.type.startswith("system.") else None
+        return f"{task or kind} (run {_short(str(node.id))})"
     if node.type == FEATURE:
         return f"{kind} {node.name}"
     place = node.uri or node.name
     parts = place.rstrip("/").split("/")
     return f"{kind} {place if len(parts) <= _SHOWN_PARTS + 1 else '/'.join(['…', *parts[-_SHOWN_PARTS:]])}"
+
+
+def _short(run: str) -> str:
+    # Runs that manifests tell of are called by the place and the fingerprint of what they made.
+    return run if "/" not in run else run.partition("#")[0].rpartition("/")[2] or run
 
 
 @dataclass(eq=False)

@@ -6,12 +6,10 @@ output appears under its name when it is whole, and never before.
 
 from __future__ import annotations
 
-import tempfile
 import uuid
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -28,7 +26,7 @@ from jukebox.engine import beam_files, beam_running
 from jukebox.engine.beam_steps import Finish, Job, Merge, Race, Shard, Together, result
 from jukebox.engine.joining import Shards
 from jukebox.engine.memory import rows_that_fit
-from jukebox.errors import InvalidType, StorageError, reason
+from jukebox.errors import InvalidType
 from jukebox.formats import parquet, tfexample
 
 if TYPE_CHECKING:
@@ -54,16 +52,16 @@ def join_files(
     """Make the file ``out`` hold the labels with the asked features beside them, as ``engine.joining`` does, on Beam.
 
     ``labels`` is a path, or pieces; a feature table is a ``pa.Table``, or pieces that can be sent to workers, as those
-    of ``beam_files.pieces_at`` can. Paths are of any file system that Beam knows, those without a scheme of this
-    machine, which workers must then share. ``out`` ends in .parquet, .tfrecord.gz or .tfrecord. Labels go in shards
-    of ``label_rows`` consecutive rows, by default as many as fit into a worker that is like this machine. Without
-    ``--runner`` among ``beam_pipeline_args`` the pipeline runs here, in this process.
+    of ``beam_files.pieces_at`` can. Paths are of any file system that ``jukebox.storage`` or Beam knows, those without
+    a scheme of this machine, which workers must then share. ``out`` ends in .parquet, .tfrecord.gz or .tfrecord.
+    Labels go in shards of ``label_rows`` consecutive rows, by default as many as fit into a worker that is like this
+    machine. Without ``--runner`` among ``beam_pipeline_args`` the pipeline runs here, in this process.
 
     Returns the proofs. Raises what ``jukebox.core.asof.join`` raises, CorruptData, NoPartition and StorageError, and
     JobFailed where a worker or the runner gave up; no output is left then.
     """
     pipeline = beam_running.pipeline(beam_pipeline_args)
-    # S3 and others take their credentials from the options.
+    # File systems that only Beam knows take their credentials from the options.
     FileSystems.set_options(pipeline.options)
     rules: dict[str, Any] = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
     read = labels if isinstance(labels, Pieces) else beam_files.pieces_at([labels])
@@ -75,8 +73,7 @@ def join_files(
     placed = [(table, n, part) for table, one in enumerate(features) for n, part in enumerate(_pieces(one))]
     shards = list(_shards(read, schema, label_rows, pipeline.options))
     _check_label_times(shards, features, label_time)
-    parent, name = FileSystems.split(out)
-    folder = FileSystems.join(parent, f".{name}.{uuid.uuid4().hex}")
+    folder = _job_folder(out)
     job = Job(asked, label_time, Rules(**rules, mergeable=len(shards) > 1), schema, folder, ending, Shared())
     beam_files.new_folder(folder)
     try:
@@ -109,7 +106,7 @@ class BeamShards:
         """Yield the joined rows in the labels' order, when all of them are joined."""
         schema = self.schema(spine.schema)
         with _folder_beside(self.out) as folder:
-            labels, joined = (f"{folder}/{name}.parquet" for name in ("labels", "joined"))
+            labels, joined = (beam_files.below(folder, f"{name}.parquet") for name in ("labels", "joined"))
             parquet.write(labels, spine.read(spine.schema.names), schema=spine.schema)
             self.proofs = join_files(
                 labels,
@@ -126,16 +123,18 @@ class BeamShards:
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def _job_folder(out: str) -> str:
+    return beam_files.beside(out, f".{beam_files.file_at(out).name}.{uuid.uuid4().hex}")
+
+
 @contextmanager
 def _folder_beside(out: str) -> Iterator[str]:
-    place = Path(out)
+    folder = _job_folder(out)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent, ignore_cleanup_errors=True)
-    except OSError as exc:
-        raise StorageError(f"{place.parent} cannot be written: {reason(exc)}") from exc
-    with folder as path:
-        yield path
+        beam_files.new_folder(folder)
+        yield folder
+    finally:
+        beam_files.removed(folder)
 
 
 def _pieces(asked: Features) -> Sequence[Piece]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms.window import GlobalWindows
 
 from jukebox.core import asof_merging as merging
@@ -176,7 +175,7 @@ class Finish(beam.DoFn):  # type: ignore[misc]
             proofs.append(proof)
             for name in self._job.features[table].values:
                 joined = joined.append_column(pa.field(name, columns[name].type), columns[name])
-        out = FileSystems.join(self._job.folder, f"shard-{number:05d}-{uuid.uuid4().hex}{self._job.ending}")
+        out = beam_files.below(self._job.folder, f"shard-{number:05d}-{uuid.uuid4().hex}{self._job.ending}")
         beam_files.put(out, joined.to_batches(), self._job.schema)
         yield number, out, told(proofs)
 
@@ -193,16 +192,16 @@ class Together(beam.DoFn):  # type: ignore[misc]
         files = [file for _, file, _ in shards]
         whole = files[0]
         if len(files) > 1:
-            whole = FileSystems.join(self._job.folder, f"whole-{uuid.uuid4().hex}{self._job.ending}")
+            whole = beam_files.below(self._job.folder, f"whole-{uuid.uuid4().hex}{self._job.ending}")
             beam_files.together(whole, files, self._job.schema)
         proofs = reduce(merged, (proofs_of(text) for _, _, text in shards))
-        with beam_files.created(FileSystems.join(self._job.folder, RESULT)) as target:
+        with beam_files.created(beam_files.below(self._job.folder, RESULT)) as target:
             target.write(json.dumps({"file": whole, "proofs": told(proofs)}).encode())
 
 
 def result(folder: str) -> tuple[str, list[Proof]]:
     """Return the file that a job has left in its folder, and the proofs; raises StorageError."""
-    with beam_files.RemoteFile(FileSystems.join(folder, RESULT)).open() as source:
+    with beam_files.file_at(beam_files.below(folder, RESULT)).open("rb") as source:
         found = json.loads(source.read())
     return found["file"], proofs_of(found["proofs"])
 

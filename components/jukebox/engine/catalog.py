@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.errors import InvalidValue, NoPartition, NotRegistered, UnknownFeature
 from jukebox.features import FeatureName
+from jukebox.features.names import split_version
+from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import Manifest, partition_folder
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
+    from jukebox.storage import Place
     from jukebox.stores import RegisteredFeature, Registry
 
 
@@ -64,14 +66,14 @@ class Partition:
     manifest: Manifest
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         """The Parquet file."""
-        return Path(self.manifest.uri, str(self.manifest.details["data"]))
+        return place_of(self.manifest.uri, str(self.manifest.details["data"]))
 
     @property
     def table(self) -> str:
         """The URI of the feature table that it is part of."""
-        return str(Path(self.manifest.uri).parent)
+        return str(place_of(self.manifest.uri).parent)
 
 
 def features_of_table(table: str) -> tuple[str, ...]:
@@ -124,11 +126,8 @@ def registered(registry: Registry, names: Sequence[str], feature_set: str | None
     pinned = _pinned(feature_set)
     result = []
     for text in names:
-        name, at, version = text.partition("@")
-        canonical = str(FeatureName.parse(name))
-        if at and not (version.isascii() and version.isdigit()):
-            raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-        result.append(registry.feature(canonical, int(version) if at else pinned.get(canonical)))
+        name, version = split_version(text)
+        result.append(registry.feature(str(name), pinned.get(str(name)) if version is None else version))
     return result
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from jukebox.core.splits import EVAL, TRAIN, Split
 from jukebox.engine.training_files import WHOLE
 from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.formats import parquet
-from jukebox.formats.files import reading, source_files
+from jukebox.formats.examples import SPLIT, Examples, split_names
+from jukebox.storage import place_of
 from jukebox.tables import MANIFEST, Manifest, file_fingerprint, partitions
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from jukebox.storage import Place
+
     Rows = Callable[[], Iterator[pa.RecordBatch]]
 
 ALL = "all"
-_PREFIX = "Split-"
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,29 @@ def open_data(uri: str) -> DataSet:
     same. Nothing but manifests and footers is read yet. Raises StorageError where there is nothing or nothing
     whole, InvalidValue for something else.
     """
-    path = Path(uri)
+    path = place_of(uri)
     if not path.exists():
         raise StorageError(f"{uri} does not exist; there is nothing to describe")
-    if path.is_dir() and ((path / MANIFEST).exists() or (path / WHOLE).exists() or any(path.glob("date=*"))):
-        return _described(uri, Manifest.read(path))
+    if path.is_dir() and ((path / MANIFEST).exists() or (path / WHOLE).exists() or _is_begun(path)):
+        manifest = Manifest.read(uri)
+        if manifest.kind != "data_set":  # of which the files are all that is to be known
+            return _described(uri, manifest)
     splits = _examples(path)
     if splits:
         return DataSet(uri, "examples", file_fingerprint(path), splits)
-    if path.suffix == parquet.SUFFIX or any(path.glob(f"*{parquet.SUFFIX}")):
+    if path.suffix == parquet.SUFFIX or _is_parquet(path):
         types = {column.name: str(column.type) for column in parquet.schema(path)}
         return DataSet(uri, "parquet", file_fingerprint(path), {ALL: lambda: parquet.read(path)}, types)
-    raise StorageError(f"{uri} holds no data: no {MANIFEST}, no {_PREFIX}… folder, no Parquet file")
+    raise StorageError(f"{uri} holds no data: no {MANIFEST}, no {SPLIT}… folder, no Parquet file")
+
+
+def _is_parquet(path: Place) -> bool:
+    return any(True for pattern in ("*", "*=*/*") for _ in path.glob(f"{pattern}{parquet.SUFFIX}"))
+
+
+def _is_begun(path: Place) -> bool:
+    """Return whether a feature table was begun here and has no manifest yet; other tools write ``date=…`` too."""
+    return any(True for _ in path.glob(f"date=*/{MANIFEST}"))
 
 
 def _described(uri: str, manifest: Manifest) -> DataSet:
@@ -77,9 +89,9 @@ def _described(uri: str, manifest: Manifest) -> DataSet:
 
 
 def _training_set(manifest: Manifest) -> dict[str, Rows]:
-    path, rule = Path(manifest.uri) / WHOLE, manifest.details.get("split")
+    path, rule = place_of(manifest.uri) / WHOLE, manifest.details.get("split")
     if rule is None or not path.exists():
-        return _examples(Path(manifest.uri))
+        return _examples(place_of(manifest.uri))
     rows = manifest.details["splits"]
 
     def side(name: str) -> Iterator[pa.RecordBatch]:
@@ -88,7 +100,7 @@ def _training_set(manifest: Manifest) -> dict[str, Rows]:
     return {name: partial(side, name) for name in (TRAIN, EVAL)}
 
 
-def _mask(path: Path, rule: Split, manifest: Manifest, rows: Mapping[str, int]) -> npt.NDArray[Any]:
+def _mask(path: Place, rule: Split, manifest: Manifest, rows: Mapping[str, int]) -> npt.NDArray[Any]:
     """Return which rows the join sent to ``train``, by its own rule."""
     columns = [str(manifest.event_time)] if rule.by == "time" else list(rule.columns) or None
     whole = parquet.schema(path)
@@ -101,7 +113,7 @@ def _mask(path: Path, rule: Split, manifest: Manifest, rows: Mapping[str, int]) 
     return mask
 
 
-def _chosen(path: Path, mask: npt.NDArray[Any]) -> Iterator[pa.RecordBatch]:
+def _chosen(path: Place, mask: npt.NDArray[Any]) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch in parquet.read(path):
         yield batch.filter(pa.array(mask[start : start + batch.num_rows]))
@@ -115,28 +127,10 @@ def _feature_table(uri: str) -> Iterator[pa.RecordBatch]:
 
 def _partition(manifest: Manifest) -> Iterator[pa.RecordBatch]:
     if manifest.rows:
-        yield from parquet.read(Path(manifest.uri) / manifest.details["data"])
+        yield from parquet.read(place_of(manifest.uri) / manifest.details["data"])
 
 
-def _examples(path: Path) -> dict[str, Rows]:
-    if not path.is_dir():
-        return {}
-    names = [folder.name.removeprefix(_PREFIX) for folder in path.glob(f"{_PREFIX}*") if folder.is_dir()]
-    names.sort(key=lambda name: (name != TRAIN, name != EVAL, name))
-    return {name: partial(_records, path / f"{_PREFIX}{name}") for name in names}
-
-
-def _records(folder: Path) -> Iterator[pa.RecordBatch]:
-    # The decoder's own lists are what TFDV takes; formats.tfrecord.read would first look for their types.
-    from jukebox.formats.framing import records
-    from jukebox.formats.tfdecoding import decoder
-
-    decode = decoder()
-    for file in source_files(folder):
-        if file.suffix == parquet.SUFFIX:
-            yield from parquet.read(file)
-            continue
-        for serialized in records(file):
-            with reading(file, "TFRecord of tf.Example"):
-                batch = decode(serialized)
-            yield batch
+def _examples(path: Place) -> dict[str, Rows]:
+    # Lists are what TFDV takes; types would cost another pass.
+    found = Examples(path, split_names(path))
+    return {name: partial(found.lists, name) for name in found.splits}

@@ -20,6 +20,7 @@ def about_delivery(delivery: Delivery) -> Manifest:
     names = [*endpoint.entity_keys, delivery.event_time]
     names += [delivery.created_time] if delivery.created_time is not None else []
     columns = {feature.versioned: feature.name.name for feature in delivery.features}
+    converted = {k.key.column: [k.column, k.identifier, k.key.identifier] for k in delivery.key_sources if k.converted}
     return Manifest(
         kind="partition",
         schema=dict.fromkeys([*names, *columns.values()], "null"),
@@ -30,6 +31,7 @@ def about_delivery(delivery: Delivery) -> Manifest:
             "endpoint": endpoint.name,
             "static": endpoint.static,
             "features": columns,
+            "converted": converted,
             "delivered_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         },
     )

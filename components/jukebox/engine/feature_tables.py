@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof_pieces import Bounds, Piece
     from jukebox.engine.catalog import Partition
+    from jukebox.storage import Place
 
 _NANOSECONDS = {
     frozenset(str(pa.timestamp(unit, zone)) for unit in ("us", "ns")): pa.timestamp("ns", zone)
@@ -38,7 +39,7 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
     """
     folder = partition_folder(root, day)
     # What is there now and no more is taken away at the end: another load may be writing the same date.
-    old = list(folder.glob("part-*.parquet"))
+    old: list[Place] = list(folder.glob("part-*.parquet"))
     data = folder / f"part-{uuid.uuid4().hex[:16]}.parquet"
     rows = iter(batches)
     first = next(rows, None)

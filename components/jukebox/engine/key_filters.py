@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from jukebox import formats
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NoPartition
 from jukebox.features.spellings import canonical
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,11 +60,11 @@ def located(registry: Registry, endpoint: str, prefix: str, day: str | None) -> 
     if known is not None and "{date}" in known.uri and day is None:
         raise InvalidValue(f"endpoint '{endpoint}' has a partition a date; which of them holds the keys to load?")
     if known is not None:
-        places = [Path(prefix, known.uri.replace("{date}", day or ""))]
+        places: list[Any] = [place_of(prefix, known.uri.replace("{date}", day or ""))]
     else:
-        root = Path(prefix, endpoint)
+        root: Any = place_of(prefix, endpoint)  # a file and its folder are of one kind
         dated = [] if day is None else [root / day, *sorted(root.glob(f"{day}.*"))]
-        places = [*dated, root, *sorted(Path(prefix).glob(f"{endpoint}.*"))]
+        places = [*dated, root, *sorted(place_of(prefix).glob(f"{endpoint}.*"))]
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise NoPartition(f"filter endpoint '{endpoint}' has no data at {places[0]}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.splits import Split
 from jukebox.engine import contextual
 from jukebox.engine.catalog import Partition, grouped, registered
+from jukebox.engine.label_keys import Converted, conversions, parted, require_one_meaning, together
 from jukebox.engine.labels import label_fingerprint
 from jukebox.engine.requests import Asked, asked, normalized
 from jukebox.errors import (
@@ -23,6 +23,7 @@ from jukebox.errors import (
     reason,
 )
 from jukebox.features import FeatureName, parse_duration
+from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import Manifest
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from jukebox.engine.requests import Entry
+    from jukebox.features import Key
     from jukebox.stores import Registry
     from jukebox.tables import Source
 
@@ -40,12 +42,14 @@ PROOFS = ("sample", "full")
 class PlannedTable:
     """A feature table in one role: its partitions by date, what is asked of it, and label column to key column.
 
-    ``keys`` names every key of the table, in the table's order.
+    ``keys`` names every key of the table, in the table's order; ``converted`` are the label columns whose ids the table
+    has in another way.
     """
 
     partitions: tuple[Partition, ...]
     members: tuple[Asked, ...]
     keys: Mapping[str, str] = field(hash=False)
+    converted: tuple[Converted, ...] = ()
 
     @property
     def about(self) -> Manifest:
@@ -61,6 +65,12 @@ class PlannedTable:
     def static(self) -> bool:
         """Whether its rows are true at all times."""
         return bool(self.about.details["static"])
+
+    @property
+    def joined_keys(self) -> dict[str, str]:
+        """Label column to key column, converted label columns in the place of those that they come from."""
+        columns = {each.label: each.column for each in self.converted}
+        return {columns.get(label, label): key for label, key in self.keys.items()}
 
     @property
     def rows(self) -> int:
@@ -97,6 +107,11 @@ class Plan:
         return frozenset(label for table in self.tables for label in table.keys)
 
     @property
+    def converted(self) -> tuple[Converted, ...]:
+        """The label columns that are converted for one table or more, each once."""
+        return tuple(dict.fromkeys(each for table in self.tables for each in table.converted))
+
+    @property
     def partitions(self) -> tuple[Partition, ...]:
         """Every partition, once: a table in two roles is read from the same."""
         return tuple({part.path: part for table in self.tables for part in table.partitions}.values())
@@ -116,16 +131,17 @@ def planned(
     feature_tables: Collection[str] | None = None,
     feature_set: str | None = None,
     split: str = "time:0.8",
-    keys: Mapping[str, str] | None = None,
+    keys: Mapping[str, Any] | None = None,
     allow_exact: bool = True,
     as_known: bool = True,
     proof: str = "sample",
 ) -> Plan:
     """Return the plan of a request: its features in their registered versions, and where the registry says they lie.
 
-    The labels are not read. Raises InvalidValue, InvalidType, UnknownFeature, NoPartition, MissingColumn where keys
-    are mapped to what is no key, NameClash where two label columns are mapped to one key or one to two, and
-    StorageError or CorruptData for a feature table that is not whole.
+    The labels are not read. A label column of which ``keys`` tell the identifier is converted for tables that have
+    another. Raises InvalidValue, also where a label column would name two things; InvalidType, UnknownFeature,
+    NoPartition, MissingColumn where keys are mapped to what is no key, NameClash where two label columns are mapped to
+    one key or one to two, and StorageError or CorruptData for a feature table that is not whole.
     """
     if proof not in PROOFS:
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
@@ -140,15 +156,22 @@ def planned(
     members = asked(entries, found)
     once = list({feature.versioned: feature for feature in found}.values())
     lying = {f.versioned: parts for parts, group in grouped(registry, once, feature_tables) for f in group}
+    names, written = parted({} if keys is None else keys, "the request")
+    told = together([written, *(entry.written for entry in entries)])
     all_keys = {key for parts in lying.values() for key in parts[0].manifest.keys}
-    renamed = _by_key({} if keys is None else keys, all_keys, "the asked features; their")
+    renamed = _by_key(names, all_keys, "the asked features; their")
     tables: dict[tuple[Any, ...], PlannedTable] = {}
-    for entry, member in zip(entries, members, strict=True):
+    met: dict[str, set[Key]] = {}
+    for entry, member, of in zip(entries, members, found, strict=True):
         parts = lying[member.versioned]
         role = _role(entry, parts[0].manifest.keys, renamed)
+        for label, column in role.items():
+            met.setdefault(label, set()).update(key for key in of.feature.endpoint.keys if key.column == column)
+        converted = conversions(role, of.feature.endpoint.keys, told)
         same = (tuple(part.path for part in parts), tuple(role.items()))
         before = tables[same].members if same in tables else ()
-        tables[same] = PlannedTable(parts, (*before, member), role)
+        tables[same] = PlannedTable(parts, (*before, member), role, converted)
+    require_one_meaning(met, told)
     rules = (rule, allow_exact, as_known, proof)
     return Plan(place(labels), label_time, tuple(tables.values()), tuple(members), *rules, context=context)
 
@@ -200,7 +223,9 @@ def plan_of(manifest: Manifest) -> Plan:
     tables = []
     for number, table in enumerate(about["tables"]):
         mine = [m for m, told in zip(members, about["features"], strict=True) if told["table"] == number]
-        tables.append(PlannedTable(tuple(parts[path] for path in table["partitions"]), tuple(mine), table["keys"]))
+        converted = tuple(Converted(**each) for each in table.get("converted", ()))
+        partitions = tuple(parts[path] for path in table["partitions"])
+        tables.append(PlannedTable(partitions, tuple(mine), table["keys"], converted))
     rules = {"split": Split.parse(about["split"]), "context": contextual.of_manifest(about), **about["rules"]}
     return Plan(manifest.inputs[0].uri, tables=tuple(tables), members=tuple(members), **rules)
 
@@ -241,7 +266,7 @@ def _labels_changed(labels: Source, manifest: Manifest) -> str | None:
 
 def _partition(source: Source) -> Partition | str:
     """Return the partition that ``source`` was, as it lies now, or what has become of it."""
-    folder = Path(source.uri).parent
+    folder = place_of(source.uri).parent
     try:
         now = Manifest.read(folder, "partition")
     except (StorageError, CorruptData, InvalidValue) as exc:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from jukebox import formats
 from jukebox.engine.catalog import Partition
 from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.training_files import WHOLE
 from jukebox.formats import parquet
+from jukebox.storage import place_of
 from jukebox.tables import partitions
 
 if TYPE_CHECKING:
@@ -20,19 +21,24 @@ if TYPE_CHECKING:
 
 
 def first_rows(made: Manifest, rows: int, columns: Sequence[str] | None = None) -> pa.Table | None:
-    """Return up to ``rows`` rows of a training set or feature table, None for what has no rows to show.
+    """Return up to ``rows`` rows of a training set, feature table or data set, None for what has no rows to show.
 
     Raises MissingColumn for a column that is not there, CorruptData and NoPartition for data that are not whole.
     """
-    if made.kind not in ("training_set", "feature_table") or rows < 1:
+    readers = {"training_set": _of_training_set, "feature_table": _of_table, "data_set": _of_data_set}
+    if made.kind not in readers or rows < 1:
         return None
-    read = _of_table if made.kind == "feature_table" else _of_training_set
-    found = list(_up_to(rows, read(made, columns)))
+    found = list(_up_to(rows, readers[made.kind](made, columns)))
     return pa.Table.from_batches(found) if found else None
 
 
 def _of_training_set(made: Manifest, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    return parquet.read(Path(made.uri) / WHOLE, columns=columns)
+    return parquet.read(place_of(made.uri) / WHOLE, columns=columns)
+
+
+def _of_data_set(made: Manifest, columns: Sequence[str] | None) -> Any:
+    reader: Any = formats.format_named(made.details["format"])
+    return reader.read(place_of(made.uri, *made.details["files"][0].split("/")), columns=columns)
 
 
 def _of_table(made: Manifest, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:

@@ -8,10 +8,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jukebox.core.fingerprints import fingerprint_of
 from jukebox.engine.plans import plan_of
@@ -21,6 +20,7 @@ from jukebox.engine.verifying import require_whole
 from jukebox.errors import InvalidValue, NotReproduced
 from jukebox.formats import parquet
 from jukebox.formats.framing import records
+from jukebox.storage import place_of
 from jukebox.tables import Manifest, code_fingerprint, file_fingerprint
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from jukebox.core.asof import Progress
+    from jukebox.storage import Place
 
 _SHARDS = "Split-*/data_tfrecord-*"
 
@@ -56,13 +57,13 @@ def replay(training_set: str, *, out: str | None = None, progress: Callable[[Pro
     what making one raises.
     """
     made = Manifest.read(training_set, "training_set")
-    if out is not None and Path(out).resolve() == Path(training_set).resolve():
+    if out is not None and _resolved(out) == _resolved(training_set):
         raise InvalidValue(f"{out} is the training set itself; make it again in another folder")
     plan = plan_of(made)
     with _folder(out) as folder:
         again = make_training_set(plan, folder, progress=progress)
-        files, differing = _compared(Path(training_set), Path(folder))
-        wrong = [told for name in differing if (told := _other_rows(Path(training_set), Path(folder), name))]
+        files, differing = _compared(place_of(training_set), place_of(folder))
+        wrong = [told for name in differing if (told := _other_rows(place_of(training_set), place_of(folder), name))]
         if wrong or again.fingerprint != made.fingerprint:
             require_whole(plan)
             wrong = wrong or ["its manifest names another content than its files hold"]
@@ -70,21 +71,27 @@ def replay(training_set: str, *, out: str | None = None, progress: Callable[[Pro
         return Replay(training_set, again, files, differing, _versions(made, folder))
 
 
+def _resolved(where: str) -> Place:
+    place = place_of(where)
+    return place.resolve() if isinstance(place, Path) else place
+
+
 def _folder(out: str | None) -> AbstractContextManager[str]:
     return tempfile.TemporaryDirectory(prefix="jukebox-replay-") if out is None else nullcontext(out)
 
 
-def _compared(first: Path, second: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _compared(first: Place, second: Place) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of all files, and of those that are not in both with the same bytes."""
-    names = sorted({str(path.relative_to(root)) for root in (first, second) for path in root.glob(_SHARDS)} | {WHOLE})
+    roots: Any = (first, second)  # a file and its folder are of one kind
+    names = sorted({str(path.relative_to(root)) for root in roots for path in root.glob(_SHARDS)} | {WHOLE})
     return tuple(names), tuple(name for name in names if not _same(first / name, second / name))
 
 
-def _same(first: Path, second: Path) -> bool:
+def _same(first: Place, second: Place) -> bool:
     return first.exists() and second.exists() and file_fingerprint(first) == file_fingerprint(second)
 
 
-def _other_rows(first: Path, second: Path, name: str) -> str | None:
+def _other_rows(first: Place, second: Place, name: str) -> str | None:
     """Return how the rows of a file differ, None where the bytes alone do."""
     if not (first / name).exists():
         return f"{name} is missing"
@@ -98,21 +105,21 @@ def _other_rows(first: Path, second: Path, name: str) -> str | None:
     return None if same else f"{name} holds other records"
 
 
-def _other_columns(first: Path, second: Path) -> list[str]:
+def _other_columns(first: Place, second: Place) -> list[str]:
     ours, theirs = (parquet.schema(path) for path in (first, second))
     names = list(dict.fromkeys([*ours.names, *theirs.names]))
     both = {name for name in names if name in ours.names and name in theirs.names}
     return [f"'{name}'" for name in names if name not in both or _content(first, name) != _content(second, name)]
 
 
-def _content(path: Path, column: str) -> str:
+def _content(path: Place, column: str) -> str:
     schema = pa.schema([parquet.schema(path).field(column)])
     return fingerprint_of(parquet.read(path, columns=[column]), schema)
 
 
 def _versions(made: Manifest, folder: str) -> dict[str, tuple[str | None, str]]:
     # Parquet files say which library wrote them; nothing of the kind is known of Python.
-    then, now = (str(pq.read_metadata(Path(root) / WHOLE).created_by) for root in (made.uri, folder))
+    then, now = (parquet.created_by(place_of(root) / WHOLE) for root in (made.uri, folder))
     return {
         "jukebox": (made.code, code_fingerprint()),
         "parquet": (then, now),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jukebox.engine.label_keys import Written, parted
 from jukebox.errors import InvalidType, InvalidValue, NameClash
 from jukebox.features import format_duration, parse_duration
 
@@ -24,7 +25,7 @@ class Entry:
     """One output column of a request, as it was written: its feature's name, and what is asked of it.
 
     ``keys`` maps label columns to key columns for this column alone: the role in which the feature is asked for,
-    such as the airport of destination.
+    such as the airport of destination. ``written`` says how the ids of those are written of which it is said.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Entry:
     max_age: str | None = None
     last_non_null: bool = False
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+    written: Mapping[str, Written] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,10 @@ def _entry(name: str, value: object) -> Entry:
         column = name.partition("@")[0].rsplit("/", 1)[-1]
     if not isinstance(column, str) or not column:
         raise InvalidType(f"the request for '{name}' has the column {column!r}; it is a text of one or more letters")
-    return Entry(
-        name, column, _age(name, value.get("max_age")), _truth(name, value.get("last_non_null")), _keys(name, value)
-    )
+    told = value.get("keys")
+    keys, written = parted({} if told is None else told, f"the request for '{name}'")
+    limit, steady = _age(name, value.get("max_age")), _truth(name, value.get("last_non_null"))
+    return Entry(name, column, limit, steady, keys, written)
 
 
 def _age(name: str, value: object) -> str | None:
@@ -118,15 +121,6 @@ def _truth(name: str, value: object) -> bool:
     if value is None or isinstance(value, bool):
         return value is True
     raise InvalidType(f"the request for '{name}' has last_non_null {value!r}; it is true or false")
-
-
-def _keys(name: str, value: Mapping[str, Any]) -> Mapping[str, str]:
-    keys = value.get("keys")
-    if keys is None:
-        return {}
-    if not isinstance(keys, Mapping) or not all(isinstance(part, str) for pair in keys.items() for part in pair):
-        raise InvalidType(f"the request for '{name}' has the keys {keys!r}; they map label columns to key columns")
-    return keys
 
 
 def asked(entries: Sequence[Entry], features: Sequence[RegisteredFeature]) -> list[Asked]:

@@ -15,7 +15,6 @@ the status is null, and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -26,10 +25,13 @@ from jukebox.engine.requests import Entry
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, NoPartition, StorageError, reason
 from jukebox.formats import parquet
 from jukebox.formats.files import source_files
+from jukebox.storage import place_of
 from jukebox.tables import combined, file_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from jukebox.storage import Place
 
 REQUEST_ID, POSITION, MODEL, SERVED_AT = "request_id", "position", "model", "served_at"
 UTC = pa.timestamp("us", "UTC")
@@ -99,7 +101,7 @@ class ServedLog:
     """A log of served vectors: its files in order, and the columns of all of them together."""
 
     path: str
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     schema: pa.Schema
 
     @property
@@ -150,8 +152,8 @@ def open_log(path: str) -> ServedLog:
     Only footers are read yet. Raises NoPartition where there is no file, CorruptData for one that is not whole,
     InvalidValue for one that is no log, and InvalidType where two files give one column two types.
     """
-    files = _files(Path(path))
-    fields: dict[str, tuple[pa.DataType, Path]] = {}
+    files = _files(place_of(path))
+    fields: dict[str, tuple[pa.DataType, Place]] = {}
     for file in files:
         schema = parquet.schema(file)
         lacking = [field.name for field in ABOUT if field.name not in schema.names]
@@ -163,7 +165,7 @@ def open_log(path: str) -> ServedLog:
     return ServedLog(path, tuple(files), pa.schema([(name, kind) for name, (kind, _) in fields.items()]))
 
 
-def _take_in(fields: dict[str, tuple[pa.DataType, Path]], field: pa.Field, file: Path) -> None:
+def _take_in(fields: dict[str, tuple[pa.DataType, Place]], field: pa.Field, file: Place) -> None:
     kind, first = fields.get(field.name, (pa.null(), file))
     if pa.types.is_null(kind):
         fields[field.name] = field.type, file
@@ -171,7 +173,7 @@ def _take_in(fields: dict[str, tuple[pa.DataType, Path]], field: pa.Field, file:
         raise InvalidType(f"'{field.name}' is {kind} in {first} and {field.type} in {file}; a log has one type of each")
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Place) -> Sequence[Place]:
     try:
         dates = sorted(folder for folder in path.glob(_DATES) if folder.is_dir())
         return [file for folder in dates for file in _found(folder)] or source_files(path)
@@ -181,7 +183,7 @@ def _files(path: Path) -> list[Path]:
         raise StorageError(f"{path} cannot be listed: {reason(exc)}") from exc
 
 
-def _found(folder: Path) -> list[Path]:
+def _found(folder: Place) -> Sequence[Place]:
     try:
         return source_files(folder)
     except NoPartition:

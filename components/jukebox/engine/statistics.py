@@ -21,14 +21,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingDependency, StorageError
+from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingDependency, StorageError, reason
+from jukebox.storage import place_of
 from jukebox.tables import combined
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
     from jukebox.engine.datasets import Rows
+    from jukebox.storage import Place
 
 # The combiners are four times faster on batches of this size than on a thousand rows.
 BATCH_ROWS = 100_000
@@ -117,7 +118,7 @@ def anomalies_of(statistics: DatasetFeatureStatisticsList, schema: Schema) -> An
     return tfdv.validate_statistics(statistics, schema)
 
 
-def read_schema(path: str | Path) -> Schema:
+def read_schema(path: str | Place) -> Schema:
     """Return the schema in a text proto file, or in ``schema.pbtxt`` of a folder.
 
     Raises StorageError when there is none, CorruptData when it is no schema.
@@ -126,11 +127,12 @@ def read_schema(path: str | Path) -> Schema:
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 
-    file = Path(path) / SCHEMA_FILE if Path(path).is_dir() else Path(path)
+    given = place_of(path)
+    file = given / SCHEMA_FILE if given.is_dir() else given
     try:
         return text_format.Parse(file.read_text(), Schema())
     except OSError as exc:
-        raise StorageError(f"the schema {file} cannot be read: {exc.strerror}") from exc
+        raise StorageError(f"the schema {file} cannot be read: {reason(exc)}") from exc
     except (text_format.ParseError, UnicodeDecodeError) as exc:
         raise CorruptData(f"{file} is no TFDV schema: {exc}") from exc
 

@@ -70,7 +70,7 @@ class Sink:
     """
 
     def __init__(self, to: Destination) -> None:
-        self._registry: Registry = open_registry(to.registry)
+        self._registry: Registry = open_registry(to.registry, writes="a stream")
         members = features_of_endpoint(self._registry, to.endpoint, to.features)
         endpoint = members[0].feature.endpoint
         delivery = Delivery(endpoint, members, "")

@@ -33,6 +33,7 @@ from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
 from jukebox.errors import InvalidType, InvalidValue, StorageError, reason
 from jukebox.formats import parquet
+from jukebox.storage import is_remote
 from jukebox.tables import MANIFEST, Manifest, locked, partition_folder
 
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ class GrowingTable:
     """The feature table at ``root``, whose partitions rows are appended to; several processes may do so at once.
 
     ``about`` is what every partition's manifest says. Raises InvalidType where a partition that is there holds other
-    columns, and InvalidValue where it holds other features.
+    columns, and InvalidValue where it holds other features or ``root`` is not on this machine.
     """
 
     def __init__(self, root: str, about: Manifest, schema: pa.Schema) -> None:
+        if is_remote(root):
+            # An append is hard links and a lock, and an object store has neither.
+            raise InvalidValue(f"{root} is not on this machine; a stream appends to a feature table in a local folder")
         self.root, self._about, self._schema = root, about, schema
         self._held: OrderedDict[date, _Known] = OrderedDict()
 
@@ -115,7 +119,7 @@ class GrowingTable:
         return before is None
 
     def _folder(self, day: date) -> Path:
-        return partition_folder(self.root, day)
+        return Path(str(partition_folder(self.root, day)))
 
     def _known(self, day: date, manifest: Manifest | None) -> _Known | None:
         if manifest is None:

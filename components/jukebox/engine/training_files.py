@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 from jukebox.core.splits import EVAL, TRAIN
 from jukebox.errors import StorageError, reason
 from jukebox.formats import parquet, tfrecord
+from jukebox.storage import place_of
 from jukebox.tables import MANIFEST
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof_times import Truths
     from jukebox.core.splits import Split
+    from jukebox.storage import Place
 
 WHOLE = "training_set.parquet"
 SHARD_ROWS = 65_536
@@ -32,8 +33,8 @@ def write_whole(out: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema) 
     Raises StorageError.
     """
     first = next(batches, None)
-    _clear(Path(out))
-    parquet.write(Path(out) / WHOLE, batches if first is None else chain([first], batches), schema=schema)
+    _clear(place_of(out))
+    parquet.write(place_of(out) / WHOLE, batches if first is None else chain([first], batches), schema=schema)
 
 
 def write_splits(out: str, split: Split, label_time: str) -> dict[str, int]:
@@ -41,7 +42,7 @@ def write_splits(out: str, split: Split, label_time: str) -> dict[str, int]:
 
     Raises StorageError.
     """
-    path = Path(out) / WHOLE
+    path = place_of(out) / WHOLE
     train = _train(path, split, label_time)
     rows = {}
     for name, mask in ((TRAIN, train), (EVAL, ~train)):
@@ -49,13 +50,13 @@ def write_splits(out: str, split: Split, label_time: str) -> dict[str, int]:
         shards = max(1, -(-rows[name] // SHARD_ROWS))
         waiting = _sharded(_chosen(path, mask), parquet.schema(path))
         for number in range(shards):
-            file = Path(out) / f"Split-{name}" / f"data_tfrecord-{number:05d}-of-{shards:05d}.gz"
+            file = place_of(out) / f"Split-{name}" / f"data_tfrecord-{number:05d}-of-{shards:05d}.gz"
             part = next(waiting)
             tfrecord.write(file, part.to_batches(), schema=part.schema)
     return rows
 
 
-def _train(path: Path, split: Split, label_time: str) -> Truths:
+def _train(path: Place, split: Split, label_time: str) -> Truths:
     if split.by == "time":
         schema = pa.schema([parquet.schema(path).field(label_time)])
         times = pa.Table.from_batches(parquet.read(path, columns=[label_time]), schema)
@@ -65,7 +66,7 @@ def _train(path: Path, split: Split, label_time: str) -> Truths:
     return np.concatenate([np.zeros(0, np.bool_), *masks])
 
 
-def _chosen(path: Path, mask: Truths) -> Iterator[pa.RecordBatch]:
+def _chosen(path: Place, mask: Truths) -> Iterator[pa.RecordBatch]:
     start = 0
     for batch in parquet.read(path):
         yield batch.filter(pa.array(mask[start : start + batch.num_rows]))
@@ -84,7 +85,7 @@ def _sharded(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
     yield pa.Table.from_batches(held, schema)
 
 
-def _clear(out: Path) -> None:
+def _clear(out: Place) -> None:
     # The manifest first, so that nothing looks whole from here on; and more shards may lie there than are to come.
     try:
         for path in (out / MANIFEST, *(path for pattern in _LEFT for path in out.glob(pattern))):

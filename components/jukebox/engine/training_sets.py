@@ -14,12 +14,14 @@ from jukebox.core.fingerprints import Fingerprint
 from jukebox.engine import contextual
 from jukebox.engine.feature_tables import PartitionPieces
 from jukebox.engine.joining import Shards, Spine
+from jukebox.engine.label_keys import widened, with_ids
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.training_files import write_splits, write_whole
 from jukebox.errors import MissingColumn, MissingDependency, NameClash
 from jukebox.features import format_duration
 from jukebox.features.data_types import arrow_type
 from jukebox.formats import tfexample
+from jukebox.storage import place_of
 from jukebox.tables import Manifest, Source
 
 if TYPE_CHECKING:
@@ -47,16 +49,18 @@ def make_training_set(
     MissingColumn, NameClash, InvalidType, InvalidValue, NoPartition, CorruptData and StorageError, and on Beam
     JobFailed.
     """
+    place_of(out)  # Beam may know a place where the rest cannot be written
     schema = label_schema(plan.labels, plan.label_time, plan.label_keys)
     _require(plan, schema)
+    wide = widened(schema, plan.converted)
     split = plan.split.over(schema.names)
     split.require(schema)
     labels = Fingerprint(schema)
-    here = joined(plan, schema, progress=progress)
+    here = joined(plan, wide, progress=progress)
     join = _on_beam(here, out, beam_pipeline_args) if beam_pipeline_args else here
-    made = _selected(join.schema(schema), plan, schema)
+    made = _selected(join.schema(wide), plan, schema)
     tfexample.check(made)
-    spine = Spine(schema, partial(_read, plan.labels, schema, labels))
+    spine = Spine(wide, partial(_read, plan, schema, labels))
     content = Content(made)
     write_whole(out, content.watch(join.batches(spine)), made)
     rows = write_splits(out, split, plan.label_time)
@@ -65,12 +69,21 @@ def make_training_set(
     return described(replace(plan, split=split), content, source, proven, rows).write(out)
 
 
-def _read(path: str, schema: pa.Schema, seen: Fingerprint, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _read(plan: Plan, schema: pa.Schema, seen: Fingerprint, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield columns of the labels; whoever reads all of them fingerprints them by the way."""
-    for batch in read_labels(path, schema):
-        if list(columns) == schema.names:
-            seen.update(batch)
-        yield pa.RecordBatch.from_arrays([batch.column(name) for name in columns], names=list(columns))
+    batches = read_labels(plan.labels, schema)
+    if set(schema.names) <= set(columns):
+        batches = _seen(batches, seen)
+    wanted = [each for each in plan.converted if each.column in columns]
+    for batch in with_ids(batches, wanted) if wanted else batches:
+        arrays = [batch.column(batch.schema.get_field_index(name)) for name in columns]
+        yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
+
+
+def _seen(batches: Iterable[pa.RecordBatch], seen: Fingerprint) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        seen.update(batch)
+        yield batch
 
 
 class Content:
@@ -128,7 +141,7 @@ def features_of(table: PlannedTable, labels: pa.Schema, label_time: str) -> Feat
     """Return what the join takes of a planned table: its rows, and what is asked of them."""
     return Features(
         PartitionPieces(table.partitions, table.columns) if table.rows else _no_rows(table, labels, label_time),
-        keys=dict(table.keys),
+        keys=table.joined_keys,
         event_time=None if table.static else table.event_time,
         values={member.column: member.source_column for member in table.members},
         created_time=table.about.created_time,
@@ -139,7 +152,7 @@ def features_of(table: PlannedTable, labels: pa.Schema, label_time: str) -> Feat
 
 def _no_rows(table: PlannedTable, labels: pa.Schema, label_time: str) -> pa.Table:
     time = labels.field(label_time).type
-    fields = [(key, labels.field(label).type) for label, key in table.keys.items() if label in labels.names]
+    fields = [(key, labels.field(label).type) for label, key in table.joined_keys.items() if label in labels.names]
     fields += [(name, time) for name in (table.event_time, table.about.created_time) if name is not None]
     kinds = {member.source_column: arrow_type(member.data_type) for member in table.members}
     fields += [(name, pa.null() if kind is None else kind) for name, kind in kinds.items()]
@@ -176,7 +189,8 @@ def described(
 
 def _table_told(table: PlannedTable) -> dict[str, Any]:
     paths = [str(part.path) for part in table.partitions]
-    return {"endpoint": table.about.details["endpoint"], "keys": dict(table.keys), "partitions": paths}
+    about = {"endpoint": table.about.details["endpoint"], "keys": dict(table.keys), "partitions": paths}
+    return {**about, "converted": [asdict(each) for each in table.converted]} if table.converted else about
 
 
 def _told(member: Asked, table: int) -> dict[str, Any]:

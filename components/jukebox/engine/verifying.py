@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from jukebox.core.by_rule_values import cells, mark
 from jukebox.core.fingerprints import Fingerprint, fingerprint_of
 from jukebox.core.sampling import scattered
 from jukebox.engine.feature_tables import read_partitions
+from jukebox.engine.label_keys import widened, with_ids
 from jukebox.engine.labels import label_schema, read_labels
 from jukebox.engine.plans import plan_of
 from jukebox.engine.training_files import WHOLE
@@ -32,6 +32,7 @@ from jukebox.errors import CorruptData, InvalidValue, JukeboxError, SourceChange
 from jukebox.formats import parquet, tfexample
 from jukebox.formats.files import source_files
 from jukebox.formats.framing import records
+from jukebox.storage import place_of
 from jukebox.tables import Manifest
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def verify(training_set: str, *, rows: int = 1000, seed: int = 0) -> Verificatio
 
 
 def _found(made: Manifest, chosen: NDArray[Any]) -> tuple[pa.Table, NDArray[Any], list[str]]:
-    path = Path(made.uri) / WHOLE
+    path = place_of(made.uri) / WHOLE
     schema = parquet.schema(path)
     content = Fingerprint(schema)
     found = _picked(_watched(parquet.read(path), content), chosen, schema)
@@ -108,7 +109,7 @@ def _faults_of_splits(made: Manifest, found: pa.Table) -> list[str]:
     for split, rows in made.details["splits"].items():
         count = 0
         try:
-            for file in source_files(Path(made.uri) / f"Split-{split}"):
+            for file in source_files(place_of(made.uri) / f"Split-{split}"):
                 for some in records(file):
                     count += len(some)
                     lost.difference_update(some)
@@ -139,9 +140,10 @@ def _is_whole(part: Partition) -> bool:
 
 def _compared(plan: Plan, labels: pa.Table, found: pa.Table, numbers: NDArray[Any]) -> tuple[list[Checked], list[str]]:
     expected = {name: (labels.schema.field(name).type, cells(labels[name])) for name in labels.column_names}
+    spine = pa.Table.from_batches(with_ids(labels.to_batches(), plan.converted), widened(labels.schema, plan.converted))
     roles = _by_partitions(plan)
     for tables in roles:
-        expected |= _derived(plan, tables, labels)
+        expected |= _derived(plan, tables, spine)
     order = [*labels.column_names, *(member.column for member in plan.members)]
     faults = [fault for name in order if (fault := _fault(name, expected[name][0], found.schema)) is not None]
     theirs = {name: cells(found[name]) for name in order if name in found.column_names}
@@ -151,7 +153,7 @@ def _compared(plan: Plan, labels: pa.Table, found: pa.Table, numbers: NDArray[An
         for row, right in enumerate(expected[name][1])
         if mark(right) != mark(values[row])
     }
-    origins = _origins(plan, roles, labels, wrong)
+    origins = _origins(plan, roles, spine, wrong)
     mismatches = defaultdict(list)
     for (row, name), value in wrong.items():
         kind = found.schema.field(name).type
@@ -178,7 +180,7 @@ def _by_partitions(plan: Plan) -> list[list[PlannedTable]]:
 
 def _question(plan: Plan, table: PlannedTable) -> Question:
     return Question(
-        keys=table.keys,
+        keys=table.joined_keys,
         label_time=plan.label_time,
         event_time=None if table.static else table.event_time,
         values={member.column: member.source_column for member in table.members},

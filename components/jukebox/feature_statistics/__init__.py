@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.datasets import open_data
 from jukebox.engine.statistics import SCHEMA_FILE, examine, read_schema, schema_text
 from jukebox.engine.statistics_page import Described, page
-from jukebox.errors import StorageError
+from jukebox.errors import StorageError, reason
+from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry
 from jukebox.tables import MANIFEST, Manifest, Source, file_fingerprint, write_text, written_whole
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jukebox.engine.datasets import DataSet
     from jukebox.engine.statistics import Findings
+    from jukebox.storage import Place
 
 PAGE, STATISTICS, ANOMALIES = "statistics.html", "FeatureStats.pb", "SchemaDiff.pb"
 _ARTIFACT_TYPES = {"feature_table": "jukebox.FeatureTable", "parquet": "jukebox.DataSet"}
@@ -48,11 +49,11 @@ def run(
     anomalies = findings.anomalies
     splits = [Described(name, found.datasets[0], anomalies[name]) for name, found in findings.statistics.items()]
     manifest = _manifest(source, findings, splits, given)
-    _remove([Path(out) / MANIFEST, *_of_splits(out, STATISTICS), *_of_splits(anomalies_out, ANOMALIES)])
+    _remove([place_of(out) / MANIFEST, *_of_splits(out, STATISTICS), *_of_splits(anomalies_out, ANOMALIES)])
     _write_splits(out, STATISTICS, findings.statistics)
     _write_splits(anomalies_out, ANOMALIES, anomalies)
-    write_text(Path(schema_out) / SCHEMA_FILE, schema_text(findings.schema))
-    write_text(Path(out) / PAGE, page(data, splits, source.types, manifest.details["left_out"]))
+    write_text(place_of(schema_out) / SCHEMA_FILE, schema_text(findings.schema))
+    write_text(place_of(out) / PAGE, page(data, splits, source.types, manifest.details["left_out"]))
     manifest = manifest.write(out)
     if registry is not None and execution is None:
         outputs = [("ExampleStatistics", out), ("Schema", schema_out), ("ExampleAnomalies", anomalies_out)]
@@ -84,20 +85,20 @@ def _manifest(source: DataSet, findings: Findings, splits: Sequence[Described], 
     )
 
 
-def _of_splits(folder: str, name: str) -> Iterable[Path]:
-    return Path(folder).glob(f"Split-*/{name}")
+def _of_splits(folder: str, name: str) -> Iterable[Place]:
+    return place_of(folder).glob(f"Split-*/{name}")
 
 
-def _remove(files: Iterable[Path]) -> None:
+def _remove(files: Iterable[Place]) -> None:
     # An earlier run's manifest first: without it nothing looks whole until the new one is there.
     try:
         for file in files:
             file.unlink(missing_ok=True)
     except OSError as exc:
-        raise StorageError(f"{exc.filename} of an earlier run cannot be replaced: {exc.strerror}") from exc
+        raise StorageError(f"{file} of an earlier run cannot be replaced: {reason(exc)}") from exc
 
 
 def _write_splits(folder: str, name: str, messages: Mapping[str, Any]) -> None:
     for split, message in messages.items():
-        with written_whole(Path(folder) / f"Split-{split}" / name) as temporary:
+        with written_whole(place_of(folder) / f"Split-{split}" / name) as temporary:
             temporary.write_bytes(message.SerializeToString(deterministic=True))

@@ -35,6 +35,9 @@ def consistency_faults(value: Any, tree: Tree) -> Iterator[Fault]:
         yield from _unreadable(path, fields, "slo", parse_duration)
         yield from _unreadable(path, fields, "delivery_time", parse_duration)
         yield from _senseless_delivery(path, fields)
+        yield from _senseless_hours(path, fields)
+        yield from _broken_promise(path, fields)
+        yield from _misplaced(path, fields)
     known = {name: fields for _, fields in reversed(endpoints) if (name := _text(fields, "name")) is not None}
     for path, fields in features:
         yield from _unreadable(path, fields, "name", FeatureName.parse)
@@ -97,6 +100,32 @@ def _senseless_delivery(path: Path, fields: Fields) -> Iterator[Fault]:
     taken = [_text(fields, "event_time"), *(_text(key, "column") for _, key in _items(fields, "keys"))]
     for written in sorted(_written_times(fields) & set(taken)):
         yield here, f"a load writes the times to a column '{written}', and the endpoint has one of that name"
+
+
+def _senseless_hours(path: Path, fields: Fields) -> Iterator[Fault]:
+    uri = _text(fields, "uri") or ""
+    if "{hour}" in uri and "{date}" not in uri:
+        yield (*path, "uri"), f"the uri '{uri}' holds {{hour}} and no {{date}} that it is an hour of"
+
+
+def _misplaced(path: Path, fields: Fields) -> Iterator[Fault]:
+    """Yield a table of BigQuery that is said to be files, and files that are said to be a table."""
+    uri, kind = _text(fields, "uri"), _text(fields, "format")
+    if uri is None or kind is None or uri.startswith("bigquery://") == (kind == "bigquery"):
+        return
+    wanted = "begins with bigquery://" if kind == "bigquery" else "does not begin with bigquery://"
+    yield (*path, "uri"), f"the format is {kind}, whose uri {wanted}, unlike '{uri}'"
+
+
+def _broken_promise(path: Path, fields: Fields) -> Iterator[Fault]:
+    """Yield a delivery that comes after the time by which the endpoint says that it is there."""
+    texts = [_text(fields, field) for field in ("delivery_time", "slo")]
+    try:
+        after, promised = (parse_duration(text) for text in texts if text is not None)
+    except (InvalidValue, ValueError):  # one of them is not there, or is no duration
+        return
+    if after > promised:
+        yield (*path, "slo"), f"a partition is promised after {texts[1]} and comes after {texts[0]}, its delivery_time"
 
 
 def _written_times(fields: Fields) -> set[str]:

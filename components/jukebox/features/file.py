@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidFile, StorageError
+from jukebox.errors import InvalidFile
 from jukebox.features.consistency import consistency_faults
 from jukebox.features.data_types import canonical_type
 from jukebox.features.definitions import CONTEXT, Endpoint, Feature
+from jukebox.features.documents import text_of, told, tree_of
 from jukebox.features.durations import parse_duration
 from jukebox.features.names import FeatureName
 from jukebox.features.schema import schema_faults
 from jukebox.features.spellings import canonical
-from jukebox.features.yaml_lines import NotYaml, read_tree
 
 if TYPE_CHECKING:
     from jukebox.features import yaml_lines
@@ -24,16 +23,7 @@ def load_features(path: str) -> tuple[Feature, ...]:
 
     Raises StorageError when it cannot be read, and InvalidFile with every fault when it breaks the format.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as exc:
-        raise StorageError(f"'{path}' cannot be read: {exc.strerror or exc}") from exc
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = content.count(b"\n", 0, exc.start) + 1
-        raise InvalidFile(path, [f"line {line}: byte {content[exc.start]:#04x} is not UTF-8"]) from exc
-    return parse_features(text, path)
+    return parse_features(text_of(path), path)
 
 
 def parse_features(text: str, path: str = "features.yaml") -> tuple[Feature, ...]:
@@ -41,12 +31,7 @@ def parse_features(text: str, path: str = "features.yaml") -> tuple[Feature, ...
 
     Raises InvalidFile with one line for each fault, in the order of the file's lines.
     """
-    try:
-        tree = read_tree(text)
-    except NotYaml as exc:
-        raise InvalidFile(path, [f"line {exc.line}: this is not YAML: {exc.problem}"]) from exc
-    if tree.value is None and not tree.faults:
-        raise InvalidFile(path, ["line 1: the file is empty; it holds endpoints and features"])
+    tree = tree_of(text, path, "endpoints and features")
     value = canonical(tree.value)
     faults = _faults(value, tree)
     if faults:
@@ -60,14 +45,7 @@ def _faults(value: Any, tree: yaml_lines.Tree) -> list[str]:
     refused = {path for path, _ in shape}
     # A value that the schema has refused is not refused a second time for the same reason.
     rest = [(path, text) for path, text in consistency_faults(value, tree) if path not in refused]
-    lines = sorted((tree.line(path), _shown(path), text) for path, text in (*shape, *rest))
-    return [f"line {line}: {where}{text}" for line, where, text in lines]
-
-
-def _shown(path: yaml_lines.Path) -> str:
-    """Return ``features[3].quality.min: `` for that path, nothing for the whole; positions count from 0."""
-    shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-    return f"{shown}: " if shown else ""
+    return told(tree, (*shape, *rest))
 
 
 def _feature(fields: dict[str, Any], endpoints: dict[str, Endpoint]) -> Feature:

@@ -63,3 +63,11 @@ class FeatureName:
 
     def __str__(self) -> str:
         return f"/entity/{self.entity}/component/{self.component}/name/{self.name}"
+
+
+def split_version(text: str) -> tuple[FeatureName, int | None]:
+    """Return the name and the version that ``text`` spells, ``/airport/weather/temp@2``; None where it has none."""
+    name, at, version = text.partition("@")
+    if at and not (version.isascii() and version.isdigit()):
+        raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
+    return FeatureName.parse(name), int(version) if at else None

@@ -35,9 +35,12 @@ def schema_text() -> str:
     return resources.files("jukebox.features").joinpath("features.schema.json").read_text(encoding="utf-8")
 
 
-def schema_faults(value: Any) -> list[Fault]:
-    """Return every fault of ``value`` against the schema; of what has the wrong type, no other is told."""
-    errors = list(validator(json.loads(schema_text())).iter_errors(value))
+def schema_faults(value: Any, schema: Any = None) -> list[Fault]:
+    """Return every fault of ``value`` against a schema, by default that of a features file.
+
+    Of what has the wrong type, no other fault is told.
+    """
+    errors = list(validator(json.loads(schema_text()) if schema is None else schema).iter_errors(value))
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
     told = [e for e in errors if e.validator == "type" or tuple(e.absolute_path) not in mistyped]
     # A dict is an ordered set here: jsonschema repeats itself where several required fields are missing.
@@ -122,6 +125,7 @@ def _sentence(error: Any) -> str:
         "minItems": "is empty",
         "minLength": "is empty",
         "uniqueItems": "holds a value twice",
+        "const": f"is {value}, and {limit} is the only one that this Jukebox reads",
         "minimum": f"{value} is less than {limit}",
         "maximum": f"{value} is more than {limit}",
         "dependentRequired": "has a created_time and no event_time",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_ALIASES = {"STORAGE_FORMAT_TF_EXAMPLE": "tfrecord"}
+_ALIASES = {"STORAGE_FORMAT_TF_EXAMPLE": "tfrecord", "STORAGE_FORMAT_JSON": "jsonl"}
 _PREFIXES = {
     "primitive_entity": ("PRIMITIVE_ENTITY_",),
     "identifier": ("IDENTIFIER_",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,8 @@ import yaml
 Path = tuple["str | int", ...]
 Fault = tuple[Path, str]
 
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 1_000_000  # or the characters of the text, if there are more
+_DEEPEST = 1_000  # lists and mappings within each other: LibYAML takes the square of their number
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"bool": "a boolean", "int": "a number", "float": "a number", "timestamp": "a date"}
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
@@ -59,9 +61,8 @@ def read_tree(text: str) -> Tree:
     Of a field that is given twice the first value stays and the second is a fault. Raises NotYaml.
     """
     try:
-        # Not CSafeLoader, ten times as fast: deep nesting ends the process there, and raises here.
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        builder = _Builder()
+        node = _root(text)
+        builder = _Builder(max(_MOST_VALUES, len(text)))
         value = None if node is None else builder.build(node, (), ())
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
@@ -75,10 +76,70 @@ def read_tree(text: str) -> Tree:
     return Tree(value, {(): 1, **builder.lines}, builder.faults)
 
 
+class _Unusual(Exception):
+    """A document that is left to PyYAML's own composer, which knows what is wrong with it."""
+
+
+def _root(text: str) -> yaml.Node | None:
+    # LibYAML is ten times as fast as PyYAML's own parser, whose errors are told wherever there are any.
+    if hasattr(yaml, "CSafeLoader"):
+        with suppress(yaml.YAMLError, _Unusual):
+            return _composed(text)
+    return yaml.compose(text, Loader=yaml.SafeLoader)  # type: ignore[no-any-return]
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """Return the root of the one document in ``text``, put together from LibYAML's events.
+
+    PyYAML's own composer over LibYAML is recursive in C: deep nesting would end the process.
+    """
+    loader, anchors = yaml.CSafeLoader(text), dict[str, yaml.Node]()
+    roots: list[yaml.Node] = []
+    open_: list[tuple[yaml.Node, list[yaml.Node]]] = []
+    while (event := loader.get_event()) is not None:
+        if isinstance(event, yaml.CollectionEndEvent):
+            node, inner = open_.pop()
+            node.value = (
+                inner if isinstance(node, yaml.SequenceNode) else list(zip(inner[::2], inner[1::2], strict=True))
+            )
+        elif isinstance(event, yaml.NodeEvent):
+            node = _node(event, loader, anchors)
+            (open_[-1][1] if open_ else roots).append(node)
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_.append((node, []))
+        if len(roots) > 1 or len(open_) > _DEEPEST:
+            raise _Unusual
+    return roots[0] if roots else None
+
+
+def _node(event: yaml.NodeEvent, loader: yaml.CSafeLoader, anchors: dict[str, yaml.Node]) -> yaml.Node:
+    if isinstance(event, yaml.AliasEvent):
+        if event.anchor not in anchors:
+            raise _Unusual
+        return anchors[event.anchor]
+    if event.anchor in anchors:
+        raise _Unusual
+    node = _started(event, loader)
+    if event.anchor is not None:
+        anchors[event.anchor] = node
+    return node
+
+
+def _started(event: yaml.NodeEvent, loader: yaml.CSafeLoader) -> yaml.Node:
+    mark: Any = event.start_mark
+    if isinstance(event, yaml.ScalarEvent):
+        said = event.tag not in {None, "!"}
+        tag: Any = event.tag if said else loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        return yaml.ScalarNode(tag, event.value, mark)
+    kind = yaml.SequenceNode if isinstance(event, yaml.SequenceStartEvent) else yaml.MappingNode
+    return kind("", [], mark)
+
+
 class _Builder:
     """Walks a node graph once, keeping lines and faults by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.lines: dict[Path, int] = {}
         self.faults: list[Fault] = []
 
@@ -86,8 +147,8 @@ class _Builder:
         """Return the plain value of ``node``; ``above`` are the nodes around it: an alias may name one."""
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        if len(self.lines) > _MOST_VALUES:
-            raise NotYaml(line, f"with its aliases spelled out it holds more than {_MOST_VALUES:,} values")
+        if len(self.lines) > self._most:
+            raise NotYaml(line, f"with its aliases spelled out it holds more than {self._most:,} values")
         if node in above:
             self.faults.append((path, "an alias stands for what holds it"))
             return None

@@ -13,21 +13,36 @@ from typing import TYPE_CHECKING, Protocol, cast
 from jukebox.errors import InvalidValue
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
+    from jukebox.storage import Where
+
 FORMATS = {
     "parquet": "jukebox.formats.parquet",
-    "csv": "jukebox.formats.csv",
     "tfrecord": "jukebox.formats.tfrecord",
+    "avro": "jukebox.formats.avro",
+    "csv": "jukebox.formats.csv",
+    "jsonl": "jukebox.formats.jsonl",
+    "bigquery": "jukebox.formats.bigquery",
 }
+# TFX names its files data_tfrecord-00000-of-00002.gz.
+ENDINGS = {
+    ".parquet": "parquet",
+    ".tfrecord": "tfrecord",
+    ".gz": "tfrecord",
+    ".avro": "avro",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+BIGQUERY = "bigquery://"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How files that do not describe themselves are read; Parquet does, and takes no notice.
+    """How files that do not describe themselves are read; Parquet, Avro and BigQuery do, and take no notice.
 
     ``types``: column to type; the types of the others are found by reading all of the values once before.
     ``null_values``, ``quoted_nulls``, ``header``, ``names`` (in place of a header), ``delimiter``: CSV.
@@ -56,19 +71,23 @@ class Format(Protocol):
 
     SUFFIX: str
 
-    def schema(self, path: str | os.PathLike[str], *, options: Options = DEFAULTS) -> pa.Schema:
+    def schema(self, path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
         """Return the names and types that ``read`` gives for all columns."""
 
     def read(
         self,
-        path: str | os.PathLike[str],
+        path: Where,
         *,
         columns: Sequence[str] | None = None,
         options: Options = DEFAULTS,
+        rows: tuple[int, int] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield every row once, in order, with the asked columns in the asked order."""
+        """Yield every row once, in order, with the asked columns in the asked order.
 
-    def write(self, path: str | os.PathLike[str], batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
+        ``rows`` are the first row and the one after the last, counted from 0 over all files; None is all of them.
+        """
+
+    def write(self, path: Where, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> int:
         """Return the number of rows that ``path`` now holds: all of them, or the file is as it was before."""
 
 
@@ -79,15 +98,28 @@ def format_named(name: str) -> Format:
     return cast("Format", importlib.import_module(FORMATS[name]))
 
 
-def format_of(path: str | os.PathLike[str]) -> Format:
+def format_of(path: Where) -> Format:
     """Return the format that the ending of a file, or of a folder's first data file, tells.
 
     Raises InvalidValue for another ending, NoPartition where there is no file.
     """
-    from jukebox.formats.files import source_files
+    from jukebox.formats.hive import found_files
 
-    file = source_files(path)[0]
-    endings = {".parquet": "parquet", ".csv": "csv", ".gz": "tfrecord", ".tfrecord": "tfrecord"}
-    if file.suffix not in endings:
-        raise InvalidValue(f"{file} does not tell its format; the endings known are {', '.join(endings)}")
-    return format_named(endings[file.suffix])
+    if str(path).startswith(BIGQUERY):
+        return format_named("bigquery")
+    file = found_files(path)[0].path
+    ending = ending_of(file.name)
+    if ending is None:
+        raise InvalidValue(f"{file} does not tell its format; the endings known are {', '.join(ENDINGS)}")
+    return format_named(ENDINGS[ending])
+
+
+def ending_of(name: str) -> str | None:
+    """Return which of ENDINGS a file's name has; None where there is none, or where gzip holds another format.
+
+    >>> ending_of("data_tfrecord-00000-of-00001.gz"), ending_of("plays.csv.gz")
+    ('.gz', None)
+    """
+    found = next((ending for ending in ENDINGS if name.endswith(ending)), None)
+    inner = ending_of(name.removesuffix(".gz")) if found == ".gz" else None
+    return found if inner in (None, ".tfrecord") else None

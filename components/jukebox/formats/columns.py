@@ -43,6 +43,32 @@ def conformed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def in_range(batches: Iterable[pa.RecordBatch], rows: tuple[int, int] | None) -> Iterator[pa.RecordBatch]:
+    """Return the rows from the first up to, and without, the last of ``rows``, counted from 0; all for None.
+
+    Rows beyond the end are none. Nothing is read after the last. Raises InvalidValue for a range that is none.
+    """
+    if rows is None:
+        return iter(batches)
+    first, last = rows
+    if not 0 <= first <= last:
+        raise InvalidValue(f"rows is {rows!r}; it takes a first row from 0 on, and one that is not before it")
+    return _between(batches, first, last)
+
+
+def _between(batches: Iterable[pa.RecordBatch], first: int, last: int) -> Iterator[pa.RecordBatch]:
+    at = 0
+    if first == last:
+        return
+    for batch in batches:
+        found = batch.slice(max(0, first - at), max(0, last - max(at, first)))
+        at += batch.num_rows
+        if found.num_rows > 0:
+            yield found
+        if at >= last:
+            return
+
+
 def same_types(here: pa.Schema, there: pa.Schema, where: object, elsewhere: object) -> None:
     """Raise InvalidType at the first column of ``there`` that has another type ``here``."""
     for field in there:

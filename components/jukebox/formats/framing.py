@@ -1,108 +1,111 @@
 """The frames of a TFRecord file: length, its checksum, bytes, their checksum; plain or gzip.
 
 A checksum is a masked CRC-32C. Lengths are little-endian and 8 bytes wide.
+https://www.tensorflow.org/tutorials/load_data/tfrecord
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import google_crc32c
 import numpy as np
 import pyarrow as pa
 
 from jukebox.errors import CorruptData
+from jukebox.formats.codec import coder
 from jukebox.formats.files import reading
-from jukebox.formats.tfexample import by_size, join, large_binary, offsets_of
+from jukebox.storage import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-HEAD, FOOT = struct.Struct("<QI"), struct.Struct("<I")
+    import numpy.typing as npt
+
+    from jukebox.storage import Place
+
+HEAD_BYTES = 12
 GZIP = b"\x1f\x8b\x08"
-READ_BYTES = 1 << 24
-LONGEST = (1 << 31) - 1  # of a protocol buffer
-MASK, WORD = 0xA282EAD8, 0xFFFFFFFF
+READ_BYTES = 1 << 22
 
 
-def framed(records: pa.LargeBinaryArray) -> pa.Buffer:
-    """Return the frames of all records, one after the other."""
-    heads, _ = by_size(np.diff(offsets_of(records)), None, _head)
-    checksums = np.array([google_crc32c.value(record) for record in records.to_pylist()], np.uint32)
-    masked = ((checksums >> 15) | (checksums << 17)) + np.uint32(MASK)
-    feet = large_binary(np.arange(len(records) + 1, dtype=np.int64) * 4, masked.astype("<u4"))
-    data = join(heads, records, feet, rows=len(records)).buffers()[2]
-    return pa.py_buffer(b"") if data is None else data
+@dataclass(frozen=True)
+class Block:
+    """Some megabytes of a file: record i is ``data[spans[i, 0]:spans[i, 1]]``.
+
+    ``start`` is where the data begins in the file, counted after unpacking, and ``first`` the first record's number.
+    """
+
+    path: Place
+    data: bytes
+    spans: npt.NDArray[np.int64]
+    start: int
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def slice(self, first: int, last: int) -> Block:
+        """Return the block with the records from ``first`` up to ``last``, counted within it."""
+        return replace(self, spans=self.spans[first:last], first=self.first + first)
+
+    def corrupt(self, what: str, why: str, row: int, at: int) -> CorruptData:
+        """Return the error for a fault at the byte ``at`` of the data, in the block's record ``row``."""
+        place = f"at byte {self.start + at}, in record {self.first + row}"
+        return CorruptData(f"{self.path} is not whole {what}: {why}, {place}")
 
 
-def records(path: Path) -> Iterator[list[bytes]]:
-    """Yield the records of the file, in lists of some megabytes; a file of no bytes has none.
+def records(path: Place) -> Iterator[list[bytes]]:
+    """Yield the records of the file, in lists of some megabytes; raises what ``blocks`` does."""
+    for block in blocks(path):
+        yield [block.data[first:last] for first, last in block.spans.tolist()]
+
+
+def blocks(path: Place) -> Iterator[Block]:
+    """Yield the file in blocks of whole records; a file of no bytes has none.
 
     Raises CorruptData naming the file and the place for a wrong checksum, a length without its bytes, or
     gzip that is cut off; the place counts bytes after unpacking.
     """
-    held, start = b"", 0
+    held, start, first = b"", 0, 0
     with reading(path, "TFRecord"):
-        stream = pa.input_stream(str(path), compression="gzip" if _is_gzip(path) else None)
+        stream = pa.input_stream(readable(path), compression="gzip" if _is_gzip(path) else None)
     with stream:
         while True:
             with reading(path, "TFRecord"):
                 # What is held at least doubles: the bytes of a long record are copied twice, not n times.
                 more = stream.read(max(READ_BYTES, len(held)))
-                data = held + more
-                found, used = _split(data, start, path)
-                held, start = data[used:], start + used
-                if not more and held:
-                    raise _corrupt(path, start, f"the file ends {len(held)} bytes into a record")
-            if found:
-                yield found
+            block, used = _split(Block(path, held + more, np.zeros((0, 2), np.int64), start, first))
+            held = block.data[used:]
+            if not more and held:
+                raise block.corrupt("TFRecord", f"the file ends {len(held)} bytes into a record", len(block), used)
+            start, first = start + used, first + len(block)
+            if len(block) > 0:
+                yield block
             if not more:
                 return
 
 
-def _split(data: bytes, start: int, path: Path) -> tuple[list[bytes], int]:
-    """Return the whole records in ``data``, which begins at ``start``, and how many bytes they take."""
-    found: list[bytes] = []
-    heads: dict[int, int] = {}
-    at = 0
-    while at + HEAD.size <= len(data):
-        length, checksum = HEAD.unpack_from(data, at)
-        if heads.get(length) != checksum:
-            if length > LONGEST or _masked(data[at : at + 8]) != checksum:
-                raise _corrupt(path, start + at, "the checksum of a length is wrong")
-            heads[length] = checksum
-        first = at + HEAD.size
-        last = first + length
-        if last + FOOT.size > len(data):
-            break
-        record = data[first:last]
-        if FOOT.unpack_from(data, last)[0] != _masked(record):
-            raise _corrupt(path, start + at, f"the checksum of a record of {length} bytes is wrong")
-        found.append(record)
-        at = last + FOOT.size
-    return found, at
+def _split(block: Block) -> tuple[Block, int]:
+    """Return the block with the spans of its whole records, and how many bytes they take."""
+    try:
+        spans, used = coder.split(block.data)
+    except ValueError as exc:
+        why, at, before = exc.args
+        raise block.corrupt("TFRecord", why, before, at) from exc
+    return replace(block, spans=np.frombuffer(spans, np.int64).reshape(-1, 2)), used
 
 
-def _is_gzip(path: Path) -> bool:
+def _is_gzip(path: Place) -> bool:
     with path.open("rb") as stream:
-        first = stream.read(HEAD.size)
+        first = stream.read(HEAD_BYTES)
     if not first.startswith(GZIP):
         return False
     # The length of a plain record may begin with the same bytes; its checksum then tells.
-    return len(first) < HEAD.size or HEAD.unpack(first)[1] != _masked(first[:8])
-
-
-def _head(length: int) -> bytes:
-    width = struct.pack("<Q", length)
-    return width + struct.pack("<I", _masked(width))
+    return len(first) < HEAD_BYTES or struct.unpack("<I", first[8:])[0] != _masked(first[:8])
 
 
 def _masked(data: bytes) -> int:
-    checksum: int = google_crc32c.value(data)
-    return ((checksum >> 15 | checksum << 17) + MASK) & WORD
-
-
-def _corrupt(path: Path, at: int, why: str) -> CorruptData:
-    return CorruptData(f"{path} is not whole TFRecord: {why}, at byte {at}")
+    crc: int = coder.checksum(data, False)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.labelled_logs import LabelledLog
 from jukebox.engine.served_logs import open_log
 from jukebox.engine.stitching import make_stitched_set, stitch_request
+from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry, place
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def run(
     for one of another type in the log than offline; also MissingColumn, NameClash, UnknownFeature, CorruptData and
     StorageError.
     """
-    out, known, log, labels = place(out), open_registry(registry), place(log), place(labels)
+    out, log, labels = place(out), place(log), place(labels)
+    known = open_registry(registry)
     source = LabelledLog(open_log(log), labels, request_id, position, label_time)
     about: dict[str, Any] = {
         "feature_tables": feature_tables,
@@ -60,7 +61,7 @@ def run(
     request = stitch_request(known, source, features, **about)
     manifest = make_stitched_set(known, source, request, out, progress=progress)
     members = [each.asked for each in request.columns] + list(request.context)
-    roots = sorted({str(Path(each.uri).parent.parent) for each in manifest.inputs[2:]})
+    roots = sorted({str(place_of(each.uri).parent.parent) for each in manifest.inputs[2:]})
     known.record(
         "log_training_set",
         reads=list(dict.fromkeys(member.versioned for member in members)),

@@ -15,6 +15,8 @@ def offline_load(
     registry: str,
     feature_table: dsl.Output[dsl.Dataset],
     features: Optional[dict] = None,
+    keys: Optional[list] = None,
+    storage_format: Optional[str] = None,
     date: Optional[str] = None,
     start: Optional[str] = None,
     end: Optional[str] = None,
@@ -27,7 +29,10 @@ def offline_load(
         feature_set: The registered features, which pin the versions.
         registry: The URI of the registry.
         feature_table: Dated Parquet partitions.
-        features: The source map, from feature name to source column; by default all features of the endpoint.
+        features: The source map, from feature name to source column or path; by default all features of the endpoint.
+        keys: Where a key is in another column, or written in another way, than the endpoint declares: a list of
+            mappings with primitive_entity, identifier and column_name.
+        storage_format: The format of the files, where it is not the endpoint's.
         date: One date.
         start: The first date of a range.
         end: The last date of a range.
@@ -44,6 +49,8 @@ def offline_load(
         registry=registry,
         out=feature_table.path,
         features=features,
+        keys=keys,
+        storage_format=storage_format,
         date=date,
         start=start,
         end=end,

@@ -19,6 +19,8 @@ class Spec(ComponentSpec):
         "endpoint": ExecutionParameter(type=str),
         "registry": ExecutionParameter(type=str),
         "features": ExecutionParameter(type=str),
+        "keys": ExecutionParameter(type=str),
+        "storage_format": ExecutionParameter(type=str, optional=True),
         "date": ExecutionParameter(type=str, optional=True),
         "start": ExecutionParameter(type=str, optional=True),
         "end": ExecutionParameter(type=str, optional=True),
@@ -34,9 +36,9 @@ class Executor(BaseExecutor):
         """Load the endpoint and describe the feature table."""
         [feature_table], [source] = output_dict["feature_table"], input_dict["source"]
         [feature_set] = input_dict["feature_set"]
-        parameters = {**exec_properties, "features": json.loads(exec_properties["features"])}
+        told = {name: json.loads(exec_properties[name]) for name in ("features", "keys")}
         manifest = offline_load.run(
-            **parameters,
+            **{**exec_properties, **told},
             source=source.uri,
             feature_set=feature_set.uri,
             out=feature_table.uri,
@@ -59,11 +61,14 @@ class OfflineLoad(BaseComponent):
         feature_set: BaseChannel,
         registry: str,
         features: dict[str, str] | None = None,
+        keys: dict[str, str] | list[dict[str, str]] | None = None,
+        storage_format: str | None = None,
         date: str | None = None,
         start: str | None = None,
         end: str | None = None,
     ):
-        """Take an endpoint's name, the data set that it lies in, the source map, and a date or a range."""
+        """Take an endpoint's name, its data set, the source map, how keys are written there, and a date or a range."""
         texts = {"endpoint": endpoint, "registry": registry, "date": date, "start": start, "end": end}
+        texts |= {"features": json.dumps(features), "keys": json.dumps(keys), "storage_format": storage_format}
         channels = {"source": source, "feature_set": feature_set, "feature_table": Channel(type=FeatureTable)}
-        super().__init__(Spec(**texts, **channels, features=json.dumps(features)))
+        super().__init__(Spec(**texts, **channels))

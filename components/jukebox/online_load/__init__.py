@@ -57,7 +57,7 @@ def run(
     Raises InvalidValue when neither features nor a table is named, UnknownFeature, NoPartition, CorruptData,
     MissingColumn for a filter without the key columns, StorageError, and on Beam JobFailed.
     """
-    known = open_registry(registry)
+    known = open_registry(registry, writes="online_load")
     asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
     asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
     tables = _tables(known, **asked, feature_set=feature_set)
@@ -100,7 +100,7 @@ def unload(*, registry: str, features: Sequence[str], drop: bool = True) -> list
     With ``drop`` the tables go from their stores too, unless they serve other features. A table that is gone already
     is no error. Raises UnknownFeature, NotRegistered for a feature that is not served, and StorageError.
     """
-    known = open_registry(registry)
+    known = open_registry(registry, writes="an online unload")
     names = [member.versioned for member in registered(known, features)]
     sources = {(source.store, source.table): source for source in map(known.online_source, names)}
     for place, source in sources.items() if drop else ():

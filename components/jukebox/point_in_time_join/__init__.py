@@ -25,7 +25,7 @@ def run(
     feature_tables: Collection[str] | None = None,
     feature_set: str | None = None,
     split: str = "time:0.8",
-    keys: Mapping[str, str] | None = None,
+    keys: Mapping[str, Any] | None = None,
     allow_exact: bool = True,
     as_known: bool = True,
     proof: str = "sample",
@@ -40,7 +40,9 @@ def run(
     or to a list of these, one for each role that the feature has. The registry says where the features lie;
     ``feature_tables`` keeps to some tables and ``feature_set`` to the versions that a registration left. ``split`` is
     ``time:0.8``, ``hash:0.8`` or ``hash:0.8:column,column``, by default of all label columns; ``keys`` maps label
-    columns to key columns of another name, and the ``keys`` of a role go before it; ``proof`` is ``sample`` (10,000
+    columns to key columns of another name, or to ``{"column": …, "identifier": …}`` where their ids are written in
+    another way than the features' (they are converted, and the labels stay as they are), and the ``keys`` of a role go
+    before it; ``proof`` is ``sample`` (10,000
     labels are searched for values not yet known) or ``full``; with ``beam_pipeline_args`` the join runs on Beam, and
     leaves the same; ``progress`` is told how far the join is, but on Beam.
     Returns the manifest with the proof. The rules are those of ``jukebox.core.asof``, and so are the errors; also

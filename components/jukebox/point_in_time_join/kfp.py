@@ -34,7 +34,7 @@ def point_in_time_join(
         registry: The URI of the registry.
         training_set: tf.Examples in Split-train and Split-eval, Parquet, and a manifest with the proof.
         split: time:0.8, hash:0.8 or hash:0.8:column,column.
-        keys: Label column to key column, where they differ.
+        keys: Label column to key column, where they differ; or to column and identifier, where its ids are converted.
         allow_exact: Whether a row exactly at the label's time is used.
         as_known: Whether rows count only from their created time on.
         proof: sample or full.

@@ -78,7 +78,7 @@ class PointInTimeJoin(BaseBeamComponent):
         feature_set: BaseChannel,
         registry: str,
         split: str = "time:0.8",
-        keys: dict[str, str] | None = None,
+        keys: dict[str, str | dict[str, str]] | None = None,
         allow_exact: bool = True,
         as_known: bool = True,
         proof: str = "sample",

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.features.file import load_features
-from jukebox.stores import Recorded, RegisteredFeature, open_registry
+from jukebox.stores import Recorded, RegisteredFeature, is_there, open_registry
 from jukebox.tables import Manifest, Source, combined, file_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SQLITE = "mlmd+sqlite://"
 
-
-def run(*, features: str, registry: str, out: str | None = None, execution: str | None = None) -> Manifest:
+def run(
+    *,
+    features: str,
+    registry: str,
+    force: Sequence[str] | None = None,
+    out: str | None = None,
+    execution: str | None = None,
+) -> Manifest:
     """Make the registry hold the features that the file ``features`` declares, all of them or none.
 
     What it holds already stays as it is, another definition becomes a new version, and other metadata are
-    edited in place. Returns the manifest of the feature set, which pins the versions; it is written to the
+    edited in place. ``force`` names features whose type, keys or life cycle may change in ways that are refused
+    otherwise. Returns the manifest of the feature set, which pins the versions; it is written to the
     folder ``out`` where one is given. ``execution`` is the orchestrator's own in the registry's store.
 
-    Raises InvalidFile with every fault of the file, before anything is registered, and StorageError.
+    Raises InvalidFile with every fault of the file and ChangeRefused with every change that is not allowed, before
+    anything is registered, UnknownFeature for a forced name that the file does not declare, and StorageError.
     """
     source = Source(features, file_fingerprint(features))
     declared = load_features(features)
-    store = open_registry(registry)
-    registered = store.register(declared)
+    store = open_registry(registry, writes="register_features")
+    registered = store.register(declared, force=force or ())
     manifest = _feature_set(registered, source)
     if out is not None:
         manifest = manifest.write(out)
@@ -48,14 +54,10 @@ def fingerprint(*, features: str, registry: str) -> str:
     Raises InvalidFile and StorageError.
     """
     declared = load_features(features)
-    if _is_still_to_be_made(registry):
+    # Opening a registry that is not there would make it, and compiling a pipeline must leave no database behind.
+    if not is_there(registry):
         return _fingerprint([RegisteredFeature(feature, 1, 1, "new") for feature in declared])
     return _fingerprint(open_registry(registry).plan(declared))
-
-
-def _is_still_to_be_made(registry: str) -> bool:
-    # Opening such a registry would make it, and compiling a pipeline must leave no database behind.
-    return registry.startswith(_SQLITE) and not Path(registry.removeprefix(_SQLITE)).exists()
 
 
 def _feature_set(registered: Sequence[RegisteredFeature], source: Source) -> Manifest:

@@ -1,5 +1,7 @@
 """The TFX face of register_features."""
 
+import json
+
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -16,6 +18,7 @@ class Spec(ComponentSpec):
     PARAMETERS = {
         "features": ExecutionParameter(type=str),
         "registry": ExecutionParameter(type=str),
+        "force": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
     INPUTS = {}
@@ -31,6 +34,7 @@ class Executor(BaseExecutor):
         manifest = register_features.run(
             features=exec_properties["features"],
             registry=exec_properties["registry"],
+            force=json.loads(exec_properties["force"]),
             out=feature_set.uri,
             execution=execution_id(self),
         )
@@ -46,8 +50,8 @@ class RegisterFeatures(BaseComponent):
     SPEC_CLASS = Spec
     EXECUTOR_SPEC = ExecutorClassSpec(Executor)
 
-    def __init__(self, *, features: str, registry: str):
-        """Take the path of a features.yaml and the URI of the registry."""
+    def __init__(self, *, features: str, registry: str, force: list[str] | None = None):
+        """Take the path of a features.yaml, the URI of the registry, and names whose changes are forced."""
         fingerprint = register_features.fingerprint(features=features, registry=registry)
-        out = Channel(type=FeatureSet)
-        super().__init__(Spec(features=features, registry=registry, fingerprint=fingerprint, feature_set=out))
+        texts = {"features": features, "registry": registry, "force": json.dumps(force), "fingerprint": fingerprint}
+        super().__init__(Spec(**texts, feature_set=Channel(type=FeatureSet)))

@@ -8,7 +8,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,11 +16,13 @@ from jukebox.core import rowkeys
 from jukebox.engine.served_logs import ABOUT, STATUS_TYPE, column_of, event_time_of, key_column, key_type, status_of
 from jukebox.errors import InvalidValue, reason
 from jukebox.formats import parquet
+from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from jukebox.serving.served import Served, ServedFeature
+    from jukebox.storage import Place
 
 Asked = tuple[Any, ...]
 """Which features a round has, and how they were asked for: equal for rounds of equal columns."""
@@ -131,7 +132,7 @@ class Buffer:
         halves = (slice(count // 2), slice(count // 2, None))
         return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]
 
-    def write(self, folder: str) -> Path | None:
+    def write(self, folder: str) -> Place | None:
         """Make a new file of the log hold the rows, whole or not at all; None where there are none.
 
         Raises StorageError.
@@ -141,7 +142,7 @@ class Buffer:
             return None
         now = datetime.now(timezone.utc)
         name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{parquet.SUFFIX}"
-        path = Path(folder) / f"date={now.date().isoformat()}" / name
+        path = place_of(folder) / f"date={now.date().isoformat()}" / name
         table = pa.Table.from_batches(_alike(self._batches)).combine_chunks()
         parquet.write(path, table.to_batches(), schema=table.schema)
         return path

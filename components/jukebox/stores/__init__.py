@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
-from jukebox.errors import InvalidValue
-from jukebox.features import Feature, FeatureName
+from jukebox.errors import InvalidValue, StorageError
+from jukebox.storage import SCHEMES, Remote, place_of
+from jukebox.stores.nouns import Chronicle as Chronicle
+from jukebox.stores.nouns import FormerRevision as FormerRevision
+from jukebox.stores.nouns import Holdings as Holdings
+from jukebox.stores.nouns import OfflineSource as OfflineSource
+from jukebox.stores.nouns import OnlineSource as OnlineSource
+from jukebox.stores.nouns import Recorded as Recorded
+from jukebox.stores.nouns import RegisteredFeature as RegisteredFeature
+from jukebox.stores.uris import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,77 +27,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jukebox.core.layouts import Layout, Row
+    from jukebox.features import Feature
+    from jukebox.stores.searching import Index, Page, Query
 
 DEFAULT_REGISTRY = "mlmd+sqlite://jukebox.db"
 
-_REGISTRIES = {"mlmd+sqlite": "jukebox.stores.mlmd"}
+_READ_ONLY = "file://"
+_MLMD = ("mlmd+sqlite", "mlmd+postgresql", "mlmd+mysql", "mlmd+grpc")
+_REGISTRIES = {**dict.fromkeys(_MLMD, "jukebox.stores.mlmd"), "file": "jukebox.stores.snapshot"}
+_LINEAGES = {
+    **_REGISTRIES,
+    "manifests": "jukebox.stores.manifests",
+    "openlineage": "jukebox.stores.openlineage",
+}
+_IN_FILES = ("sqlite",)
 _ONLINE = {"sqlite": "jukebox.stores.sqlite", "bigtable": "jukebox.stores.bigtable"}
-
-
-@dataclass(frozen=True)
-class RegisteredFeature:
-    """A feature as the registry holds it: its version, counted from 1, and its revision.
-
-    ``revision`` counts every change of the feature, of definition or of metadata; ``change`` says what the
-    registration did: ``new``, ``new version``, ``edited`` or ``unchanged``.
-    """
-
-    feature: Feature
-    version: int
-    revision: int
-    change: str = "unchanged"
-
-    @property
-    def name(self) -> FeatureName:
-        """The feature's name."""
-        return self.feature.name
-
-    @property
-    def versioned(self) -> str:
-        """The name with its version, ``/entity/…/name/temp@1``."""
-        return f"{self.feature.name}@{self.version}"
-
-
-@dataclass(frozen=True)
-class FormerRevision:
-    """What a feature was until ``replaced_at``, in UTC."""
-
-    registered: RegisteredFeature
-    replaced_at: datetime
-
-
-@dataclass(frozen=True)
-class OfflineSource:
-    """A feature table that holds features for some dates; ``features`` are versioned names (``…@1``)."""
-
-    uri: str
-    endpoint: str
-    features: tuple[str, ...]
-    dates: tuple[date, ...]
-    fingerprint: str
-    delivered_at: datetime
-
-
-@dataclass(frozen=True)
-class OnlineSource:
-    """A table of an online store that serves features; ``features`` are versioned names (``…@1``)."""
-
-    store: str
-    table: str
-    features: tuple[str, ...]
-    rows: int
-    fingerprint: str
-    loaded_at: datetime
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """An artifact that a run read or wrote, as lineage records it."""
-
-    type: str
-    uri: str
-    name: str = ""
-    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Registry(Protocol):
@@ -105,11 +56,48 @@ class Registry(Protocol):
     def history(self, name: str) -> Sequence[FormerRevision]:
         """Return what a feature was before each of its changes, oldest first; raises UnknownFeature."""
 
-    def plan(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
-        """Return what ``register`` would return, and write nothing."""
+    def versions(self, name: str) -> Sequence[RegisteredFeature]:
+        """Return a feature's versions, oldest first, each as it was last; raises UnknownFeature."""
 
-    def register(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
-        """Make the registry hold ``features``; what it holds already stays as it is."""
+    def search(self, query: Query) -> Page:
+        """Return a page of the newest versions that ``query`` asks for, by name.
+
+        Raises NotRegistered for a model that is not recorded, or where the registry holds no lineage.
+        """
+
+    def index(self) -> Index:
+        """Return the newest version of every feature as an index, as ``search`` uses it."""
+
+    def plan(self, features: Iterable[Feature]) -> Sequence[RegisteredFeature]:
+        """Return what ``register`` would return with every name forced, and write nothing."""
+
+    def register(self, features: Iterable[Feature], *, force: Iterable[str] = ()) -> Sequence[RegisteredFeature]:
+        """Make the registry hold ``features``, all or none of them; what it holds already stays as it is.
+
+        Raises ChangeRefused for changes that its rules do not allow, as ``stores.changes`` tells them; ``force`` holds
+        the names of features that some of them do not bind. Raises NameClash for a name given twice.
+        """
+
+    def set_life_cycle(
+        self, names: Iterable[str], life_cycle: str, *, force: Iterable[str] = ()
+    ) -> Sequence[RegisteredFeature]:
+        """Make ``life_cycle`` that of the features, all or none, and leave the rest of them as it is.
+
+        Raises UnknownFeature, InvalidValue for a life cycle that there is none, and ChangeRefused as ``register``.
+        """
+
+    def deployed_models(self, feature: str) -> Sequence[str]:
+        """Return the URIs of the models that are deployed and use a feature, of any version or of one, ``…@2``."""
+
+    def holdings(self) -> Holdings:
+        """Return all that the registry holds."""
+
+    def take_over(self, holdings: Holdings) -> int:
+        """Make the registry hold ``holdings`` too, as they are; return how many features came anew.
+
+        What it holds already just so stays. Raises ChangeRefused, before anything is written, where it holds something
+        else under the same name.
+        """
 
     def add_offline_source(self, source: OfflineSource) -> None:
         """Make ``source`` known as where its features lie for its dates."""
@@ -134,13 +122,22 @@ class Registry(Protocol):
         makes: Iterable[str] = (),
         inputs: Iterable[Recorded] = (),
         outputs: Iterable[Recorded] = (),
+        made: Iterable[Recorded] = (),
         execution: str | None = None,
     ) -> None:
         """Record one run: versioned features that it ``reads`` or ``makes``, its inputs and outputs.
 
-        ``execution`` is the orchestrator's own execution in this very store: then only the features are
-        tied to it, for it records the rest itself. Otherwise an execution of our own is written whole.
+        ``made`` are artifacts that were made elsewhere, and whose making the run records: what is there at their URIs,
+        of whatever type. ``execution`` is the orchestrator's own execution in this very store: then only the features
+        and what was made elsewhere are tied to it, for it records the rest itself. Otherwise an execution of our own
+        is written whole.
         """
+
+    def end_deployment(self, model: str, endpoint: str) -> None:
+        """Make the model at a URI serve at ``endpoint`` no longer; raises NotRegistered where it does not."""
+
+    def resume_deployment(self, model: str, endpoint: str) -> bool:
+        """Make a deployment that is recorded already, and may have ended, active; return whether there is one."""
 
 
 @dataclass(frozen=True)
@@ -242,20 +239,44 @@ class OnlineStore(Protocol):
 
 def place(uri: str) -> str:
     """Return the path or URI of a store so that it holds from any folder, as the registry keeps it."""
-    scheme, separator, path = uri.rpartition("://")
-    if separator and scheme != "sqlite":
+    scheme, separator, path = uri.partition("://")
+    if scheme in _IN_FILES and separator:
+        return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
+    if not uri or (separator and scheme not in {"file", *SCHEMES}):
         return uri
-    return f"{scheme}{separator}{Path(path).absolute()}" if path else uri
+    where = place_of(uri)
+    return str(where if isinstance(where, Remote) else where.absolute())
 
 
-def open_registry(uri: str) -> Registry:
-    """Return the registry at ``uri``; raises InvalidValue for a scheme that is not known."""
+def open_registry(uri: str, *, writes: str | None = None) -> Registry:
+    """Return the registry at ``uri``; raises InvalidValue for a scheme that is not known.
+
+    ``writes`` says what is going to write, so that a registry in a file, which is read only, refuses it at once.
+    """
+    if writes is not None and uri.startswith(_READ_ONLY):
+        raise read_only(uri, writes)
     return cast("Registry", _module(uri, _REGISTRIES, "registry").open_registry(uri))
 
 
-def open_lineage(uri: str) -> LineageSource:
-    """Return the lineage at ``uri``; raises InvalidValue for a scheme that is not known."""
-    return cast("LineageSource", _module(uri, _REGISTRIES, "lineage source").open_lineage(uri))
+def is_there(uri: str) -> bool:
+    """Whether opening the registry at ``uri`` would find one; a SQLite file that is not there would be made."""
+    scheme, _, path = uri.partition("://")
+    return scheme != "mlmd+sqlite" or not path or Path(path).exists()
+
+
+def read_only(uri: str, what: str) -> StorageError:
+    """Return the error for a write to a registry that takes none."""
+    return StorageError(f"{uri} is a registry in a file and read only; {what} needs the registry that it came from")
+
+
+def open_lineage(uri: str, *more: str) -> LineageSource:
+    """Return the lineage at ``uri``, or that of several as one; raises InvalidValue for a scheme that is not known."""
+    sources = [_module(each, _LINEAGES, "lineage source").open_lineage(each) for each in (uri, *more)]
+    if not more:
+        return cast("LineageSource", sources[0])
+    from jukebox.core.lineage_merged import Merged  # with NumPy, which the command line starts without
+
+    return Merged(*sources)
 
 
 def open_online(uri: str) -> OnlineStore:
@@ -266,5 +287,7 @@ def open_online(uri: str) -> OnlineStore:
 def _module(uri: str, known: Mapping[str, str], what: str) -> ModuleType:
     scheme, separator, _ = uri.partition("://")
     if not separator or scheme not in known:
-        raise InvalidValue(f"'{uri}' is no {what}; its URI starts with {' or '.join(f'{k}://' for k in known)}")
+        raise InvalidValue(
+            f"'{redacted(uri)}' is no {what}; its URI starts with {' or '.join(f'{k}://' for k in known)}"
+        )
     return importlib.import_module(known[scheme])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jukebox.engine.verifying import verify
 from jukebox.errors import StorageError, reason
+from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry, place
 from jukebox.tables import MANIFEST, Manifest, Source, write_text
 
 if TYPE_CHECKING:
     from jukebox.engine.verification import Verification
+    from jukebox.storage import Place
 
 REPORT = "report.json"
 
@@ -39,8 +40,8 @@ def run(
     """
     training_set, out = place(training_set), place(out)
     found = verify(training_set, rows=rows, seed=seed)
-    _forget(Path(out) / MANIFEST)
-    write_text(Path(out) / REPORT, json.dumps(found.to_json(), indent=1) + "\n")
+    _forget(place_of(out) / MANIFEST)
+    write_text(place_of(out) / REPORT, json.dumps(found.to_json(), indent=1) + "\n")
     if found.error is not None:
         raise found.error
     manifest = _manifest(found, seed).write(out)
@@ -53,7 +54,7 @@ def run(
     return manifest
 
 
-def _forget(manifest: Path) -> None:
+def _forget(manifest: Place) -> None:
     try:
         manifest.unlink(missing_ok=True)
     except OSError as exc:

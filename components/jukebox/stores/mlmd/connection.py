@@ -1,49 +1,61 @@
-"""Opening an MLMD store on SQLite, and calling it: bounded waiting, errors that name the file."""
+"""An open MLMD store, whatever is behind it: bounded waiting, lost connections opened again, errors that name it."""
 
 from __future__ import annotations
 
-import os
-import random
-import secrets
-import sqlite3
-import time
-from contextlib import closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jukebox.errors import InvalidValue, StorageError
-from jukebox.stores.mlmd.library import MetadataStore, pb, status
+from jukebox.errors import StorageError
+from jukebox.stores.mlmd.library import MetadataStore, status
+from jukebox.stores.mlmd.patience import patience, patiently
+from jukebox.stores.mlmd.statuses import first_line, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     T = TypeVar("T")
 
-SCHEME = "mlmd+sqlite://"
-PATIENCE = 30.0  # seconds that a call waits for other writers
 CLASHES = 100
-_READ_ONLY = pb.SqliteMetadataSourceConfig.READONLY
-_READ_WRITE = pb.SqliteMetadataSourceConfig.READWRITE
-_CREATE = pb.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
 _PASSED_ON = (status.AlreadyExistsError, status.NotFoundError)
+_BY_NAME = frozenset(f"get_{node}_by_type_and_name" for node in ("artifact", "execution", "context"))
 
 
 class Store:
-    """An open MLMD store; a call on it waits for other writers, up to PATIENCE, and then raises StorageError."""
+    """An MLMD store; a call on it waits for other writers, and for a server that was there and is to come back.
 
-    def __init__(self, path: Path, raw: MetadataStore) -> None:
-        self.path, self.raw = path, raw
+    It waits as long as ``patience()``, and then raises StorageError; at once for a write that broke off.
+    ``where`` names the store in errors, without a secret; ``opening`` returns a MetadataStore, at first and again
+    after a connection was lost. ``file`` is the SQLite file that holds it, None for a server.
+    """
+
+    def __init__(self, where: str, opening: Callable[[], MetadataStore], file: Path | None = None) -> None:
+        self.where, self.hint, self.file, self._opening = where, "", file, opening
+        self._raw: MetadataStore | None = opening()
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Return what the MetadataStore's ``method`` returns; AlreadyExists and NotFound are passed on."""
         try:
-            return _patiently(lambda: getattr(self.raw, method)(*args, **options), status.AbortedError)
+            found = patiently(
+                lambda: self.once(lambda raw: getattr(raw, method)(*args, **options)),
+                lambda exc: _may_be_tried_again(exc, method),
+            )
         except _PASSED_ON:
             raise
-        except status.AbortedError as exc:
-            raise StorageError(f"{self.path} has been locked by another process for {PATIENCE:.0f} seconds") from exc
         except status.StatusError as exc:
-            raise StorageError(f"{self.path} refused {method}: {exc.message.splitlines()[0]}") from exc
+            raise self._error(method, exc) from exc
+        return self._exactly(method, args, found)
+
+    def once(self, use: Callable[[MetadataStore], T]) -> T:
+        """Return what ``use`` returns; raises MLMD's errors, as ``meant``. A lost connection is opened by the next."""
+        if self._raw is None:
+            self._raw = self._opening()
+        try:
+            return use(self._raw)
+        except status.StatusError as exc:
+            error = meant(exc)
+            if isinstance(error, status.UnavailableError):
+                self._raw = None
+            raise error from exc
 
     def unmet(self, attempt: Callable[[], T]) -> T:
         """Return what ``attempt`` returns, tried again as long as another writer makes first what it makes.
@@ -55,93 +67,29 @@ class Store:
                 return attempt()
             except status.AlreadyExistsError:  # noqa: PERF203 - it is what the loop is for
                 continue
-        raise StorageError(f"{self.path} is being changed by others: {CLASHES} attempts met their changes")
+        raise StorageError(f"{self.where} is being changed by others: {CLASHES} attempts met their changes{self.hint}")
+
+    def _exactly(self, method: str, args: tuple[Any, ...], found: Any) -> Any:
+        # MySQL's usual collations take names that differ in case or in a trailing space for one.
+        if method == "get_artifacts_by_uri":
+            return [artifact for artifact in found if artifact.uri == args[0]]
+        if method in _BY_NAME and found is not None and found.name != args[1]:
+            raise StorageError(f"{self.where} takes '{args[1]}' for '{found.name}'{self.hint}")
+        return found
+
+    def _error(self, method: str, exc: status.StatusError) -> StorageError:
+        said = first_line(exc)
+        if isinstance(exc, status.AbortedError):
+            return StorageError(f"{self.where} has been locked by another process for {patience():g} seconds")
+        if isinstance(exc, status.DeadlineExceededError):
+            return StorageError(f"{self.where} did not answer {method} within {patience():g} seconds")
+        if isinstance(exc, status.UnavailableError):
+            return StorageError(f"{self.where} was lost during {method}, which it may have done: {said}")
+        return StorageError(f"{self.where} refused {method}: {said}")
 
 
-def path_of(uri: str) -> Path:
-    """Return the file of ``mlmd+sqlite://relative.db`` or ``mlmd+sqlite:///absolute.db``."""
-    if not uri.startswith(SCHEME) or uri == SCHEME:
-        raise InvalidValue(f"'{uri}' names no file; it is written {SCHEME}relative.db or {SCHEME}/absolute.db")
-    return Path(uri.removeprefix(SCHEME))
-
-
-def connect(path: Path, *, create: bool) -> Store:
-    """Return the store at ``path``; ``create`` opens it for writing, and makes it where no file is.
-
-    Raises StorageError for what is no MLMD store, or is one of another schema version than the library's.
-    """
-    if not path.exists():
-        if not create:
-            raise StorageError(f"there is no metadata store at {path}")
-        _create(path)
-    _require_mlmd(path, empty=create)
-    mode = _READ_WRITE if create else _READ_ONLY
-    try:
-        return Store(path, _patiently(lambda: _open(path, mode), RuntimeError, unless=_is_final))
-    except RuntimeError as exc:
-        raise StorageError(f"{path} cannot be opened: {str(exc).splitlines()[0]}") from exc
-
-
-def _create(path: Path) -> None:
-    # A store is made under another name and linked when it is whole: those who open it at once never meet half of it.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _open(draft, _CREATE)
-        _link(draft, path)
-    except (OSError, RuntimeError) as exc:
-        raise StorageError(f"{path} cannot be made: {exc}") from exc
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-
-
-def _link(draft: Path, path: Path) -> None:
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return  # another process was first
-    except OSError:
-        _patiently(lambda: _open(path, _CREATE), RuntimeError, unless=_is_final)  # a file system without links
-
-
-def _open(path: Path, mode: int) -> MetadataStore:
-    config = pb.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = mode
-    config.retry_options.max_num_retries = 1  # its own retries sleep for seconds; ours are in _patiently
-    return MetadataStore(config)
-
-
-def _require_mlmd(path: Path, *, empty: bool) -> None:
-    # Not mode=ro: what a killed writer left half done is rolled back by the next one who opens the file.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as database:
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.OperationalError as exc:
-        raise StorageError(f"{path} cannot be read: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
-        raise StorageError(f"{path} is no ML Metadata store: {exc}") from exc
-    # Another process may be making its tables just now: some of them are enough, MLMD itself waits for the rest.
-    if not tables & {"MLMDEnv", "Type", "Artifact"} and not (empty and not tables):
-        found = ", ".join(sorted(tables)[:5]) or "no table"
-        raise StorageError(f"{path} is no ML Metadata store; it holds {found}")
-
-
-def _is_final(error: Exception) -> bool:
-    return "library version" in str(error) or "unable to open" in str(error)
-
-
-def _patiently(
-    call: Callable[[], T], on: type[Exception], *, unless: Callable[[Exception], bool] = lambda _: False
-) -> T:
-    deadline, pause = time.monotonic() + PATIENCE, 0.01
-    while True:
-        try:
-            return call()
-        except on as exc:
-            if unless(exc) or time.monotonic() > deadline:
-                raise
-        time.sleep(random.uniform(0, pause))  # noqa: S311 - so that waiting writers do not meet again
-        pause = min(2 * pause, 1.0)
+def _may_be_tried_again(error: Exception, method: str) -> bool:
+    if isinstance(error, status.UnavailableError):
+        # Whether a write that broke off was done is not known, unless it was never sent.
+        return method.startswith("get_") or "failed to connect" in error.message
+    return isinstance(error, status.AbortedError)

@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import InvalidValue
-from jukebox.features import FeatureName
 from jukebox.stores.mlmd.library import pb, status
 
 if TYPE_CHECKING:
@@ -23,51 +22,56 @@ ENTITY = "jukebox.Entity"
 ENDPOINT = "jukebox.DataEndpoint"
 OFFLINE_SOURCE = "jukebox.OfflineSource"
 ONLINE_SOURCE = "jukebox.OnlineSource"
+ONLINE_CHANGE = "jukebox.OnlineChange"
 
-_LONGEST = 255  # what MLMD's tables hold of a name on a server
+# INTERNAL_OUTPUT is no making: TFX's resolvers tie what they chose to themselves with it.
+OUTPUTS = frozenset({pb.Event.OUTPUT, pb.Event.DECLARED_OUTPUT})
+EDGES = OUTPUTS | {pb.Event.INPUT, pb.Event.DECLARED_INPUT}
+
+_LONGEST = 255  # what MLMD's tables hold of a name on a server; MySQL counts bytes
 
 
 def artifact_type(store: Store, name: str) -> int:
     """Return the id of an artifact type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_artifact_type", pb.ArtifactType(name=name), can_omit_fields=True))
+    return _type(store, "artifact", pb.ArtifactType, name)
 
 
 def execution_type(store: Store, name: str) -> int:
     """Return the id of an execution type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_execution_type", pb.ExecutionType(name=name), can_omit_fields=True))
+    return _type(store, "execution", pb.ExecutionType, name)
 
 
 def context_type(store: Store, name: str) -> int:
     """Return the id of a context type, which is made if it is not there and else left as it is."""
-    return int(store.call("put_context_type", pb.ContextType(name=name), can_omit_fields=True))
+    return _type(store, "context", pb.ContextType, name)
 
 
 def node_name(text: str) -> str:
-    """Return ``text`` as an MLMD name: whole where it fits, else its beginning and its SHA-256.
+    """Return ``text`` as an MLMD name: whole where it fits, else its beginning and its SHA-256; raises InvalidValue.
 
     >>> node_name("/airport/temp")
     '/airport/temp'
     >>> len(node_name("x" * 1000))
     255
     """
-    if len(text) <= _LONGEST:
+    data = storable("name", text).encode()
+    if len(data) <= _LONGEST:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{text[: _LONGEST - 1 - len(digest)]}-{digest}"
+    digest = hashlib.sha256(data).hexdigest()
+    return f"{data[: _LONGEST - 1 - len(digest)].decode(errors='ignore')}-{digest}"
 
 
-def split_version(text: str) -> tuple[FeatureName, int | None]:
-    """Return the name and the version that ``text`` spells, ``/airport/weather/temp@2``; None where it has none."""
-    name, at, version = text.partition("@")
-    if at and not (version.isascii() and version.isdigit()):
-        raise InvalidValue(f"'{text}' has the version '{version}', which is no number")
-    return FeatureName.parse(name), int(version) if at else None
+def storable(what: str, text: str) -> str:
+    """Return ``text``; raises InvalidValue, which names ``what`` it is, where MLMD would cut it off without a word."""
+    if "\0" in text:
+        raise InvalidValue(f"the {what} {text!r} holds a NUL character, at which ML Metadata would cut it off")
+    return text
 
 
 def set_texts(node: Any, texts: Mapping[str, str]) -> None:
-    """Make ``texts`` custom properties of an MLMD node."""
+    """Make ``texts`` custom properties of an MLMD node; raises InvalidValue for a NUL in one."""
     for key, text in texts.items():
-        node.custom_properties[key].string_value = text
+        node.custom_properties[storable("key", key)].string_value = storable(key, text)
 
 
 def text_of(node: Any, key: str) -> str:
@@ -86,3 +90,17 @@ def contexts_of(store: Store, artifact: int) -> Sequence[pb.Context]:
         return store.call("get_contexts_by_artifact", artifact)  # type: ignore[no-any-return]
     except status.NotFoundError:
         return ()
+
+
+def _type(store: Store, node: str, kind: Any, name: str) -> int:
+    # MLMD's tables let two writers at a database make a type of one name, but not of one external id.
+    identity = node_name(f"jukebox:{node}:{name}")
+
+    def attempt() -> int:
+        try:
+            found = store.call(f"get_{node}_type", name).id
+        except status.NotFoundError:
+            found = store.call(f"put_{node}_type", kind(name=name, external_id=identity))
+        return int(found)
+
+    return store.unmet(attempt)

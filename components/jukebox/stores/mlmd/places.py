@@ -10,8 +10,8 @@ from jukebox.stores.mlmd.library import pb
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jukebox.stores import RegisteredFeature
     from jukebox.stores.mlmd.connection import Store
+    from jukebox.stores.nouns import RegisteredFeature
 
 _PLACES: dict[str, Callable[[RegisteredFeature], str]] = {
     FAMILY: lambda registered: registered.name.family,

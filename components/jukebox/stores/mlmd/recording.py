@@ -6,19 +6,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from jukebox.stores.mlmd.kinds import artifact_type, execution_type, set_texts
+from jukebox.stores.mlmd.kinds import artifact_type, execution_type, set_texts, storable
 from jukebox.stores.mlmd.library import pb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jukebox.stores import Recorded
     from jukebox.stores.mlmd.connection import Store
+    from jukebox.stores.nouns import Recorded
 
 _Edge: TypeAlias = tuple[int, int | None, pb.Event]  # as put_lineage_subgraph wants them: by index, or by id
 
 _UNDER_WAY = (pb.Execution.NEW, pb.Execution.RUNNING)
-_FEATURES = "registered_features"  # no channel of a component is called so
+# No channels of a component are called so.
+_FEATURES, _MADE = "registered_features", "recorded_outputs"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ def running(store: Store, execution: str | None) -> int | None:
     return int(found[0].id) if kind.name.startswith("jukebox.") else None
 
 
-def tie(store: Store, execution: int, named: Named) -> None:
-    """Tie features to an execution that another writes: all in one transaction, again without effect."""
+def tie(store: Store, execution: int, named: Named, made: Sequence[Recorded] = ()) -> None:
+    """Tie features, and what was ``made`` elsewhere, to an execution that another writes; again without effect."""
     # TFX takes each OUTPUT of an execution for a folder that must exist before it reuses the execution's results.
     events = _events(named, made=pb.Event.DECLARED_OUTPUT)
+    ids = dict.fromkeys(_there(store, each) for each in made)
+    events += [_event(pb.Event.DECLARED_OUTPUT, _MADE, at, artifact) for at, artifact in enumerate(ids)]
     for event in events:
         event.execution_id = execution
     there = {(e.artifact_id, e.type) for e in store.call("get_events_by_execution_ids", [execution])}
@@ -53,17 +56,27 @@ def tie(store: Store, execution: int, named: Named) -> None:
 
 
 def write(
-    store: Store, component: str, named: Named, *, inputs: Sequence[Recorded], outputs: Sequence[Recorded]
+    store: Store,
+    component: str,
+    named: Named,
+    *,
+    inputs: Sequence[Recorded],
+    outputs: Sequence[Recorded],
+    made: Sequence[Recorded] = (),
 ) -> None:
-    """Write a run that is over as an execution of our own, with its artifacts and events, in one transaction."""
+    """Write a run that is over as an execution of our own, with its artifacts and events, in one transaction.
+
+    What was ``made`` elsewhere is the artifact that is there at its URI, of whatever type.
+    """
     kind = execution_type(store, f"jukebox.{component}")
     run = pb.Execution(type_id=kind, last_known_state=pb.Execution.COMPLETE)
 
     def attempt() -> None:
         artifacts: dict[str, pb.Artifact] = {}
         edges: list[_Edge] = [(0, None, event) for event in _events(named, made=pb.Event.OUTPUT)]
-        edges += _edges(store, inputs, artifacts, pb.Event.INPUT)
-        edges += _edges(store, outputs, artifacts, pb.Event.OUTPUT)
+        edges += _edges(store, inputs, artifacts, pb.Event.INPUT, "inputs")
+        edges += _edges(store, outputs, artifacts, pb.Event.OUTPUT, "outputs")
+        edges += _edges(store, made, artifacts, pb.Event.OUTPUT, _MADE)
         store.call("put_lineage_subgraph", [run], list(artifacts.values()), [], edges)
 
     store.unmet(attempt)
@@ -75,12 +88,12 @@ def _events(named: Named, *, made: int) -> list[pb.Event]:
     return [_event(kind, _FEATURES, i, artifact) for kind, i, artifact in listed]
 
 
-def _edges(store: Store, recorded: Sequence[Recorded], new: dict[str, pb.Artifact], kind: int) -> list[_Edge]:
-    is_input = kind == pb.Event.INPUT
-    path = "inputs" if is_input else "outputs"
+def _edges(
+    store: Store, recorded: Sequence[Recorded], new: dict[str, pb.Artifact], kind: int, path: str
+) -> list[_Edge]:
     edges: dict[object, _Edge] = {}
     for each in recorded:
-        there = _known(store, each, of_any_type=is_input)
+        there = _known(store, each, of_any_type=path != "outputs")
         if there is not None:
             edges[there] = (0, None, _event(kind, path, len(edges), there))
             continue
@@ -89,6 +102,18 @@ def _edges(store: Store, recorded: Sequence[Recorded], new: dict[str, pb.Artifac
             new[identity] = _artifact(store, each, identity)
         edges[identity] = (0, list(new).index(identity), _event(kind, path, len(edges)))
     return list(edges.values())
+
+
+def _there(store: Store, recorded: Recorded) -> int:
+    """Return the artifact at the URI, of whatever type, which is made where there is none."""
+
+    def attempt() -> int:
+        known = _known(store, recorded, of_any_type=True)
+        if known is None:
+            (known,) = store.call("put_artifacts", [_artifact(store, recorded, _identity(recorded))])
+        return int(known)
+
+    return store.unmet(attempt)
 
 
 def _known(store: Store, recorded: Recorded, *, of_any_type: bool) -> int | None:
@@ -102,7 +127,8 @@ def _known(store: Store, recorded: Recorded, *, of_any_type: bool) -> int | None
 
 
 def _artifact(store: Store, recorded: Recorded, identity: str) -> pb.Artifact:
-    artifact = pb.Artifact(type_id=artifact_type(store, recorded.type), uri=recorded.uri, state=pb.Artifact.LIVE)
+    uri = storable("URI", recorded.uri)
+    artifact = pb.Artifact(type_id=artifact_type(store, recorded.type), uri=uri, state=pb.Artifact.LIVE)
     artifact.external_id = identity
     name = {"name": recorded.name} if recorded.name else {}
     set_texts(artifact, {**name, **dict(recorded.properties)})

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from jukebox.errors import NotRegistered
-from jukebox.stores import OfflineSource, OnlineSource
 from jukebox.stores.mlmd.kinds import (
     OFFLINE_SOURCE,
     ONLINE_SOURCE,
@@ -20,12 +19,14 @@ from jukebox.stores.mlmd.kinds import (
     to_json,
 )
 from jukebox.stores.mlmd.library import pb
+from jukebox.stores.nouns import OfflineSource, OnlineSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from jukebox.stores import RegisteredFeature
     from jukebox.stores.mlmd.connection import Store
+    from jukebox.stores.mlmd.ledger import Ledger
+    from jukebox.stores.nouns import RegisteredFeature
 
 
 def add_offline(store: Store, source: OfflineSource, features: Iterable[int]) -> None:
@@ -38,7 +39,13 @@ def add_offline(store: Store, source: OfflineSource, features: Iterable[int]) ->
         "fingerprint": source.fingerprint,
         "delivered_at": source.delivered_at.isoformat(),
     }
-    (context,) = _put(store, OFFLINE_SOURCE, {source.uri: value})
+    type_id = context_type(store, OFFLINE_SOURCE)
+
+    def attempt() -> int:
+        (context,) = store.call("put_contexts", [_context(store, OFFLINE_SOURCE, type_id, source.uri, value)])
+        return int(context)
+
+    context = store.unmet(attempt)
     ties = [pb.Attribution(context_id=context, artifact_id=artifact) for artifact in features]
     store.call("put_attributions_and_associations", ties, [])
 
@@ -51,8 +58,22 @@ def offline_of(store: Store, versioned: str, feature: int) -> tuple[OfflineSourc
     return tuple(source for source in every if versioned in source.features)
 
 
-def set_online(store: Store, source: OnlineSource, features: Iterable[RegisteredFeature]) -> None:
-    """Make ``source`` the one that serves ``features``, all of them at once."""
+def all_offline(store: Store) -> tuple[OfflineSource, ...]:
+    """Return every offline source that its features find, the newest registration last."""
+    found = store.call("get_contexts_by_type", OFFLINE_SOURCE)
+    found.sort(key=lambda context: int(text_of(context, "registered")))
+    pairs = ((context.id, _offline(json.loads(text_of(context, "source")))) for context in found)
+    return tuple(source for context, source in pairs if _is_tied(store, context, source))
+
+
+def _is_tied(store: Store, context: int, source: OfflineSource) -> bool:
+    # A writer that died before it tied them has left no source, and the next one makes up for it.
+    tied = {artifact.name for artifact in store.call("get_artifacts_by_context", context)}
+    return tied.issuperset(node_name(versioned) for versioned in source.features)
+
+
+def set_online(store: Store, ledger: Ledger, source: OnlineSource, features: Iterable[RegisteredFeature]) -> None:
+    """Make ``source`` the one that serves ``features``, all of them at once, with the ledger's next entry."""
     value = {
         "store": source.store,
         "table": source.table,
@@ -61,22 +82,49 @@ def set_online(store: Store, source: OnlineSource, features: Iterable[Registered
         "fingerprint": source.fingerprint,
         "loaded_at": source.loaded_at.isoformat(),
     }
-    _put(store, ONLINE_SOURCE, {feature.versioned: value for feature in features})
+    _serve(store, ledger, value, features)
 
 
-def unset_online(store: Store, features: Iterable[RegisteredFeature]) -> None:
-    """Make features served nowhere: MLMD takes no context away, so theirs hold nothing."""
-    _put(store, ONLINE_SOURCE, {feature.versioned: {} for feature in features})
+def unset_online(store: Store, ledger: Ledger, features: Iterable[RegisteredFeature]) -> None:
+    """Make features served nowhere, all of them at once, with the ledger's next entry.
+
+    MLMD takes no context away, so theirs hold nothing.
+    """
+    _serve(store, ledger, {}, features)
+
+
+def _serve(store: Store, ledger: Ledger, value: dict[str, Any], features: Iterable[RegisteredFeature]) -> None:
+    type_id, versioned = context_type(store, ONLINE_SOURCE), [feature.versioned for feature in features]
+
+    def attempt() -> None:
+        entry = ledger.entry(ledger.latest() + 1)
+        contexts = [_context(store, ONLINE_SOURCE, type_id, name, value) for name in versioned]
+        store.call("put_lineage_subgraph", [], [entry], contexts, [])
+
+    store.unmet(attempt)
+
+
+def all_online(store: Store) -> dict[str, OnlineSource]:
+    """Return every online source by the MLMD name of the version that it serves."""
+    found = ((context.name, _online(context)) for context in store.call("get_contexts_by_type", ONLINE_SOURCE))
+    return {name: source for name, source in found if source is not None}
 
 
 def online_of(store: Store, versioned: str) -> OnlineSource:
     """Return where a versioned feature is served; raises NotRegistered."""
     context = store.call("get_context_by_type_and_name", ONLINE_SOURCE, node_name(versioned))
-    value = {} if context is None else json.loads(text_of(context, "source"))
+    if context is None:
+        raise NotRegistered(f"'{versioned}' has not been loaded online")
+    source = _online(context)
+    if source is None:
+        raise NotRegistered(f"'{versioned}' has not been loaded online since it was unloaded")
+    return source
+
+
+def _online(context: pb.Context) -> OnlineSource | None:
+    value = json.loads(text_of(context, "source"))
     if not value:
-        raise NotRegistered(
-            f"'{versioned}' has not been loaded online{'' if context is None else ' since it was unloaded'}"
-        )
+        return None
     loaded_at = datetime.fromisoformat(value["loaded_at"])
     return OnlineSource(**{**value, "features": tuple(value["features"]), "loaded_at": loaded_at})
 
@@ -90,16 +138,6 @@ def _offline(value: dict[str, Any]) -> OfflineSource:
         fingerprint=value["fingerprint"],
         delivered_at=datetime.fromisoformat(value["delivered_at"]),
     )
-
-
-def _put(store: Store, kind: str, values: dict[str, dict[str, Any]]) -> Sequence[int]:
-    type_id = context_type(store, kind)
-
-    def attempt() -> Sequence[int]:
-        contexts = [_context(store, kind, type_id, name, value) for name, value in values.items()]
-        return store.call("put_contexts", contexts)  # type: ignore[no-any-return]
-
-    return store.unmet(attempt)
 
 
 def _context(store: Store, kind: str, type_id: int, name: str, value: dict[str, Any]) -> pb.Context:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jukebox.errors import UnknownFeature
 from jukebox.features import Feature
-from jukebox.stores import FormerRevision, RegisteredFeature
-from jukebox.stores.mlmd.kinds import FEATURE, node_name, set_texts, text_of, to_json
+from jukebox.stores.mlmd.kinds import FEATURE, REVISION, node_name, set_texts, text_of, to_json
 from jukebox.stores.mlmd.library import pb
+from jukebox.stores.nouns import Chronicle, FormerRevision, RegisteredFeature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from jukebox.features import FeatureName
     from jukebox.stores.mlmd.connection import Store
 
@@ -51,36 +54,42 @@ def held(artifact: pb.Artifact) -> Held:
     return Held(artifact.id, RegisteredFeature(feature, version, revision))
 
 
-def next_of(before: Held | None, feature: Feature) -> RegisteredFeature:
-    """Return what registering ``feature`` makes of the newest version there is."""
-    if before is None:
-        return RegisteredFeature(feature, 1, 1, "new")
-    newest = before.registered
-    if feature == newest.feature:
-        return replace(newest, change="unchanged")
-    if feature.digest != newest.feature.digest:
-        return RegisteredFeature(feature, newest.version + 1, newest.revision + 1, "new version")
-    if to_json(feature.to_json()) != to_json(newest.feature.to_json()):
-        return RegisteredFeature(feature, newest.version, newest.revision + 1, "edited")
-    return replace(newest, change="unchanged")
+def all_chronicles(store: Store) -> dict[str, Chronicle]:
+    """Return every feature with all that it was, by canonical name."""
+    former: dict[str, list[FormerRevision]] = defaultdict(list)
+    for artifact in store.call("get_artifacts_by_type", REVISION):
+        revision = former_of(artifact)
+        former[str(revision.registered.name)].append(revision)
+    newest = newest_of_all(store)
+    for revisions in former.values():
+        revisions.sort(key=lambda revision: revision.registered.revision)
+    return {name: Chronicle(newest[name].registered, tuple(former[name])) for name in sorted(newest)}
+
+
+def chronicle_artifacts(
+    types: Mapping[str, int], chronicle: Chronicle
+) -> Iterator[tuple[pb.Artifact, RegisteredFeature]]:
+    """Yield the artifacts of a feature that is to be there with all that it was, each with what it holds."""
+    for version in chronicle.versions:
+        yield _version_artifact(types[FEATURE], version), version
+    for revision in chronicle.former:
+        yield former_artifact(types[REVISION], revision), revision.registered
 
 
 def feature_artifact(type_id: int, before: Held | None, after: RegisteredFeature) -> pb.Artifact:
     """Return the artifact of a new version, or the edited one of the version there is."""
-    artifact = pb.Artifact(type_id=type_id, name=node_name(after.versioned), state=pb.Artifact.LIVE)
-    artifact.uri = f"jukebox:/{after.versioned}"
+    artifact = _version_artifact(type_id, after)
     if after.change == "edited" and before is not None:
         artifact.id = before.id
-    set_texts(artifact, _texts(after) | _for_people(after.feature))
     return artifact
 
 
-def former_artifact(type_id: int, before: Held) -> pb.Artifact:
+def former_artifact(type_id: int, former: FormerRevision) -> pb.Artifact:
     """Return the artifact that keeps what a feature was; named by the revision, so that only one writer can make it."""
-    former = before.registered
-    name = node_name(revision_of(former.name, former.revision))
+    was = former.registered
+    name = node_name(revision_of(was.name, was.revision))
     artifact = pb.Artifact(type_id=type_id, name=name, state=pb.Artifact.LIVE)
-    set_texts(artifact, _texts(former) | {"replaced_at": datetime.now(timezone.utc).isoformat()})
+    set_texts(artifact, _texts(was) | {"replaced_at": former.replaced_at.isoformat()})
     return artifact
 
 
@@ -92,6 +101,13 @@ def former_of(artifact: pb.Artifact) -> FormerRevision:
 def revision_of(name: FeatureName, revision: int) -> str:
     """Return the name of a feature's revision, ``/entity/…/name/temp#3``."""
     return f"{name}#{revision}"
+
+
+def _version_artifact(type_id: int, registered: RegisteredFeature) -> pb.Artifact:
+    artifact = pb.Artifact(type_id=type_id, name=node_name(registered.versioned), state=pb.Artifact.LIVE)
+    artifact.uri = f"jukebox:/{registered.versioned}"
+    set_texts(artifact, _texts(registered) | _for_people(registered.feature))
+    return artifact
 
 
 def _texts(registered: RegisteredFeature) -> dict[str, str]:
@@ -119,4 +135,4 @@ def _unknown(store: Store, name: FeatureName, version: int | None) -> UnknownFea
     newest = newest_of_all(store)
     if version is None or str(name) not in newest:
         return UnknownFeature.named(str(name), newest)
-    return UnknownFeature(f"'{name}' has no version {version}; the newest is {newest[str(name)].registered.version}")
+    return UnknownFeature.version(str(name), version, newest[str(name)].registered.version)

@@ -1,0 +1,6 @@
+from collections.abc import Sequence
+
+from jukebox.formats.avro_schema import Column
+
+def decode(program: bytes, blocks: list[tuple[int, bytes]]) -> list[Column]: ...
+def encode(program: bytes, columns: Sequence[Column], start: int, rows: int) -> bytes: ...
