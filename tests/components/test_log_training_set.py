@@ -239,6 +239,12 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(serving: Serv
         (good, {"features": [LATE], "feature_tables": []}, NoPartition, "2 labels have no logged value of .*late@1"),
         (outcomes("a", tail=[5]), {"features": [SEATS]}, InvalidType, "'tail' is integer in the log|labels"),
         (good, {"features": [DELAY]}, MissingColumn, "'arrivals' is joined by 'tail' or 'aircraft', and .* origin"),
+        (
+            good,
+            {"features": {TEMP: {"keys": {"base": {"column": "origin", "identifier": "gid_hex"}}}}},
+            InvalidValue,
+            "'base' written as gid_hex, which are converted in a join alone; give them as iata",
+        ),
         (good, {"log": str(serving.place.root / "none")}, NoPartition, "there is no log of served features at"),
     ):
         with pytest.raises(kind, match=said):

@@ -123,6 +123,12 @@ def test_a_failure_in_the_midst_leaves_the_partition_as_it_was(tmp_path: Path, m
     assert held(tmp_path) == [1, 2]
 
 
+def test_a_table_that_is_not_on_this_machine_is_refused() -> None:
+    """An append needs hard links and a lock."""
+    with pytest.raises(InvalidValue, match="s3://bucket/table is not on this machine"):
+        GrowingTable("s3://bucket/table", ABOUT, SCHEMA)
+
+
 def test_a_partition_of_other_features_or_columns_is_refused(tmp_path: Path) -> None:
     """Nothing is written into it."""
     other = rows(1).set_column(2, "n", pa.array([1.5]))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from jukebox.core.splits import Split
 from jukebox.engine import contextual
 from jukebox.engine.catalog import partitions_of, registered
+from jukebox.engine.label_keys import require_as_held
 from jukebox.engine.labelled_logs import LabelledLog, Spine
 from jukebox.engine.log_matching import NONE, matched
 from jukebox.engine.requests import Entry, asked, normalized
@@ -80,6 +81,8 @@ def stitch_request(
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
     schema, rule, entries = source.schema(), Split.parse(split), normalized(features)
     pairs = list(zip(entries, registered(registry, [entry.name for entry in entries], feature_set), strict=True))
+    for entry, feature in pairs:
+        require_as_held(entry.written, entry.keys, feature.feature.endpoint.keys, f"the request for '{entry.name}'")
     brought = [(e, f) for e, f in pairs if f.feature.contextual and contextual.from_labels(e, f).column in schema.names]
     context = tuple(contextual.from_labels(*pair) for pair in brought)
     contextual.require(context, schema)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jukebox.core import rowkeys
 from jukebox.engine.catalog import registered
+from jukebox.engine.label_keys import require_as_held
 from jukebox.engine.requests import Entry, asked, normalized
 from jukebox.errors import InvalidType, InvalidValue, NameClash
 from jukebox.serving.contextual import Given, given
@@ -114,6 +115,8 @@ def looked_up(entries: tuple[Entry, ...], registry: Registry, online: Callable[[
             f"'{late.name}' is asked for as last_non_null, and an online table holds the newest row of a key alone"
         )
     found = registered(registry, [entry.name for entry in entries])
+    for entry, feature in zip(entries, found, strict=True):
+        require_as_held(entry.written, entry.keys, feature.feature.endpoint.keys, f"the request for '{entry.name}'")
     features = tuple(
         given(entry.name, entry.column, feature)
         if feature.feature.contextual

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.lineage import FEATURE, upstream
+from jukebox.engine.label_keys import Written
 from jukebox.engine.requests import Entry
 from jukebox.errors import CorruptData, InvalidValue, NameClash, NotRegistered, StorageError, reason
 from jukebox.tables import Manifest
@@ -82,9 +83,10 @@ def _entries(manifest: Manifest) -> list[Entry]:
 def _entry(told: Mapping[str, Any], tables: Any) -> Entry:
     name = f"{told['name']}@{told['version']}"
     # A training set of a log tells the role with the feature: not all of it was joined from a table.
-    keys = tables[told["table"]]["keys"] if "table" in told and tables else told.get("keys", {})
-    roles = {label: key for label, key in keys.items() if label != key}
-    return Entry(name, told["column"], told.get("max_age"), bool(told.get("last_non_null")), roles)
+    table = tables[told["table"]] if "table" in told and tables else {"keys": told.get("keys", {})}
+    roles = {label: key for label, key in table["keys"].items() if label != key}
+    written = {each["label"]: Written(each["source"]) for each in table.get("converted", ())}
+    return Entry(name, told["column"], told.get("max_age"), bool(told.get("last_non_null")), roles, written)
 
 
 def _once(model: str, entries: list[Entry]) -> tuple[Entry, ...]:
