@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import formats_peers
 import numpy as np
 import pyarrow as pa
 
@@ -18,24 +19,6 @@ from jukebox.formats import tfexample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def chunk(rows: int, seed: int) -> pa.RecordBatch:
-    """Return ten columns: four integers (one a time), four floats, two texts; a tenth of two columns is null."""
-    random = np.random.default_rng(seed)
-    nulls = random.random(rows) < 0.1
-    words = np.array([f"word-{number}" for number in range(5_000)])
-    columns = {
-        "user": pa.array(random.integers(0, 1 << 40, rows)),
-        "plays": pa.array(random.integers(0, 300, rows), mask=nulls),
-        "premium": pa.array(random.integers(0, 2, rows)),
-        "at": pa.array(random.integers(1_600_000_000_000_000, 1_700_000_000_000_000, rows)),
-        **{f"score_{each}": pa.array(random.random(rows).astype(np.float32)) for each in range(3)},
-        "rate": pa.array(random.random(rows).astype(np.float32), mask=nulls),
-        "artist": pa.array(words[random.integers(0, len(words), rows)]),
-        "country": pa.array(np.array(["SE", "DE", "FR", "US"])[random.integers(0, 4, rows)]),
-    }
-    return pa.RecordBatch.from_pydict(columns)
 
 
 def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -64,7 +47,7 @@ def main(rows: int = 100_000, chunks: int = 5) -> None:
     """Print the lines."""
     spent: dict[str, list[float]] = {name: [] for name in encoders()}
     for seed in range(chunks + 1):
-        batch = chunk(rows, seed)
+        batch = formats_peers.batch(rows, seed)
         for name, (prepare, encode) in encoders().items():
             prepared = prepare(batch)
             start = time.process_time()

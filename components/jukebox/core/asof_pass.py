@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jukebox.core import kernel
-from jukebox.core.asof_keys import CompositeKeys, Keys, composite, keys_of
+from jukebox.core.asof_composite import CompositeKeys, composite
+from jukebox.core.asof_keys import Keys, keys_of
 from jukebox.core.asof_numpy import NONE
 from jukebox.core.asof_proof import Examined, examined_of
 from jukebox.core.asof_rules import clock_of
