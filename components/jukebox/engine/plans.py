@@ -82,6 +82,18 @@ class PlannedTable:
         times = [self.event_time] if self.about.created_time is None else [self.event_time, self.about.created_time]
         return list(dict.fromkeys([*self.keys.values(), *times, *(member.source_column for member in self.members)]))
 
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What is asked of its rows, by the names that the join and its brute-force judge both have for it."""
+        return {
+            "keys": self.joined_keys,
+            "event_time": None if self.static else self.event_time,
+            "values": {member.column: member.source_column for member in self.members},
+            "created_time": self.about.created_time,
+            "max_age": {member.column: member.max_age for member in self.members},
+            "last_non_null": frozenset(member.column for member in self.members if member.last_non_null),
+        }
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -137,15 +137,8 @@ def _on_beam(join: Shards, out: str, beam_pipeline_args: Sequence[str]) -> BeamS
 
 def features_of(table: PlannedTable, labels: pa.Schema, label_time: str) -> Features:
     """Return what the join takes of a planned table: its rows, and what is asked of them."""
-    return Features(
-        PartitionPieces(table.partitions, table.columns) if table.rows else _no_rows(table, labels, label_time),
-        keys=table.joined_keys,
-        event_time=None if table.static else table.event_time,
-        values={member.column: member.source_column for member in table.members},
-        created_time=table.about.created_time,
-        max_age={member.column: member.max_age for member in table.members},
-        last_non_null=tuple(member.column for member in table.members if member.last_non_null),
-    )
+    rows = PartitionPieces(table.partitions, table.columns) if table.rows else _no_rows(table, labels, label_time)
+    return Features(rows, **table.terms)
 
 
 def _no_rows(table: PlannedTable, labels: pa.Schema, label_time: str) -> pa.Table:

@@ -179,17 +179,7 @@ def _by_partitions(plan: Plan) -> list[list[PlannedTable]]:
 
 
 def _question(plan: Plan, table: PlannedTable) -> Question:
-    return Question(
-        keys=table.joined_keys,
-        label_time=plan.label_time,
-        event_time=None if table.static else table.event_time,
-        values={member.column: member.source_column for member in table.members},
-        created_time=table.about.created_time,
-        max_age={member.column: member.max_age for member in table.members},
-        last_non_null=frozenset(member.column for member in table.members if member.last_non_null),
-        allow_exact=plan.allow_exact,
-        as_known=plan.as_known,
-    )
+    return Question(label_time=plan.label_time, allow_exact=plan.allow_exact, as_known=plan.as_known, **table.terms)
 
 
 def _read(tables: Sequence[PlannedTable], readers: Sequence[Search | Origins]) -> pa.Schema:
