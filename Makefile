@@ -67,7 +67,7 @@ pins:
 		-o specs/environments/tfx-1.21-py312.txt
 
 benchmarks: environment
-	@for file in $(filter-out tests/benchmarks/pit_% %_peers.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file; done
+	@for file in $(filter-out tests/benchmarks/pit_% tests/benchmarks/online_% %_peers.py,$(wildcard tests/benchmarks/*.py)); do $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) .uv .demo

@@ -43,6 +43,8 @@ def test_importing_jukebox_brings_nothing_heavy_not_even_arrow():
         "verify_training_set",
         "record_model",
         "record_deployment",
+        "consistency_check",
+        "log_training_set",
     ],
 )
 def test_importing_a_component_brings_no_orchestrator_and_no_tensorflow(component):
@@ -56,5 +58,6 @@ def test_the_command_line_starts_without_arrow():
 
 
 def test_serving_brings_no_orchestrator_and_no_tensorflow():
-    """A model server imports the reader alone."""
+    """A model server imports the reader alone, and the log that it is told to."""
     assert not modules_after("from jukebox.serving import FeatureReader") & HEAVY
+    assert not modules_after("from jukebox.serving.feature_log import FeatureLog") & HEAVY

@@ -36,6 +36,12 @@ class OnlineTable(Artifact):  # type: ignore[misc]
     TYPE_NAME = "jukebox.OnlineTable"
 
 
+class Consistency(Artifact):  # type: ignore[misc]
+    """The statistics of what was served beside what training would have had."""
+
+    TYPE_NAME = "jukebox.Consistency"
+
+
 class Verification(Artifact):  # type: ignore[misc]
     """The report on a training set that was derived again."""
 

@@ -15,8 +15,10 @@
     ├── CorruptData (ValueError)          bytes that are not what their name says
     ├── SourceChanged (ValueError)        what something was made of is gone, or is no longer the same
     ├── NotReproduced (ValueError)        something is not what its sources and rules give
-    │   └── LeakFound                     it holds what was not known at the label's time
+    │   ├── LeakFound                     it holds what was not known at the label's time
+    │   └── SkewFound                     what was served is not what training would have had
     ├── StorageError (OSError)            a folder or store that cannot be read or written
+    │   └── TimedOut (TimeoutError)       it did not answer in the time that it was given
     ├── JobFailed (RuntimeError)          work given to a runner that it did not finish
     └── MissingDependency (ImportError)   a library that an extra of the package brings
 """
@@ -113,8 +115,16 @@ class LeakFound(NotReproduced):
     """A training set holds what was not known at the label's time."""
 
 
+class SkewFound(NotReproduced):
+    """What was served, or is served, is not what training would have had."""
+
+
 class StorageError(JukeboxError, OSError):
     """A folder, file or store cannot be read or written."""
+
+
+class TimedOut(StorageError, TimeoutError):
+    """A store did not answer in the time that it was given."""
 
 
 class JobFailed(JukeboxError, RuntimeError):

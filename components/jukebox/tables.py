@@ -203,6 +203,31 @@ def _renamed_whole(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+@contextmanager
+def locked(folder: Where) -> Iterator[None]:
+    """Be the only one on this file system who changes what the manifest in ``folder`` names; others wait.
+
+    The folder is made. A process that dies lets go. A remote folder knows no lock, and nobody waits there. Raises
+    StorageError.
+    """
+    place = place_of(folder)
+    if isinstance(place, Remote):
+        yield
+        return
+    import fcntl
+
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        handle = os.open(place / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as exc:
+        raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_text(path: str | Place, text: str) -> None:
     """Make ``path`` hold ``text``, whole or not at all; raises StorageError."""
     with written_whole(path) as temporary:

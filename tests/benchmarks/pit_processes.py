@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = {"duckdb": ["duckdb"], "feast": ["feast[duckdb]"]}
+PACKAGES = {
+    "duckdb": ["duckdb"],
+    "feast": ["feast[duckdb]"],
+    "feastbigtable": ["feast", "google-cloud-bigtable"],
+}
 # Distribution whose version a result names, by the first word of the engine's name.
 NAMED = {"floor": "pyarrow", "beam": "apache-beam", "polars": "polars", "duckdb": "duckdb", "feast": "feast"}
 CGROUPS = Path("/sys/fs/cgroup")

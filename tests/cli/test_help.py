@@ -25,8 +25,9 @@ def commands_of(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = dict(commands_of(get_command(app)))
-TRAINING = ["load-offline", "prepare-training-set", "verify", "replay", "statistics"]
-SERVING = ["load-online", "get", "lineage"]
+TRAINING = ["load-offline", "prepare-training-set", "log-training-set", "check-consistency"]
+PROVING = ["verify", "replay", "statistics"]
+SERVING = ["load-online", "unload-online", "stream", "serve", "get", "lineage"]
 LINEAGE = ["record-model", "record-deployment", "usage", "deployed", "compare", "rebuild", "export-lineage"]
 REGISTRY = ["deprecate", "retire", "export", "import"]
 
@@ -35,7 +36,7 @@ def test_the_commands_come_in_the_order_of_the_work() -> None:
     """As a feature goes through them, and those that only look come last."""
     assert list(COMMANDS) == [
         *["plan", "register", "apply"],
-        *[*TRAINING, *SERVING, "features", "show", "convert", "compile", "doctor"],
+        *[*TRAINING, *PROVING, *SERVING, "features", "show", "convert", "compile", "doctor"],
         *[*REGISTRY, *LINEAGE, "metadata serve", "metadata upgrade"],
     ]
 

@@ -152,7 +152,7 @@ def test_what_is_served_is_what_training_had_for_the_last_label(here: Place) -> 
         for row in here.joined().to_pylist():
             vector = reader.read(row, features, at=row["at"])
             assert [value.value for value in vector] == [row[name.rpartition("/")[2]] for name in features]
-    assert [value.status for value in vector] == ["stale", "fresh", "fresh", "missing", "missing"]
+    assert [value.status for value in vector] == ["stale", "fresh", "fresh", "unknown_entity", "unknown_entity"]
 
 
 def planes(place: Place, day: str, seats: int) -> str:

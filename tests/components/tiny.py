@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from jukebox.serving.feature_log import FeatureLog
+from jukebox.serving.served import Served, ServedFeature
 from tests.components.place import DAYS, SEATS, TEMP, UTC, WIND, at, write
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 KEPT = {"column": "wind_kept", "max_age": "1d", "last_non_null": True, "keys": {"base": "origin"}}
 REQUEST = {SEATS: {}, TEMP: {"column": "temp_1h", "max_age": "1h"}, WIND: ["wind", KEPT]}
+STITCHED = {TEMP: "temp", WIND: "wind"}
 LOADS = {
     "weather": {"start": DAYS[0], "end": DAYS[-1], "features": {TEMP: "temp", WIND: "wind_speed"}},
     "planes": {"date": DAYS[-1]},
@@ -33,6 +36,16 @@ class Wired:
     def labels(self) -> Path:
         """The labels."""
         return self.place.root / "labels"
+
+    @property
+    def log(self) -> Path:
+        """A log of what was served."""
+        return self.place.root / "served"
+
+    @property
+    def clicks(self) -> Path:
+        """The labels of what was served."""
+        return self.place.root / "clicks"
 
     @property
     def weather(self) -> Path:
@@ -66,8 +79,13 @@ def wired(place: Place) -> Wired:
         "at": pa.array(times, UTC),
         "n": pa.array(range(len(times))),
     }
-    write(place.root / "labels" / "part-0.parquet", pa.table(columns))
     here = Wired(place)
+    write(here.labels / "part-0.parquet", pa.table(columns))
+    write(here.clicks / "part-0.parquet", pa.table({"request_id": ["b", "a", "b"], "n": [0, 1, 2]}))
+    with FeatureLog(str(here.log)) as log:
+        for name, entity, temp in (("a", {"origin": "JFK"}, 16.0), ("b", {"airport": "LGA"}, 16.0)):
+            told = ServedFeature(f"{TEMP}@1", [temp], [at("02 06:00")], ["fresh"], pa.float64())
+            log(Served(name, at("02 07:30"), [entity], [told]))
     here.model.mkdir()
     (here.model / "weights").write_text("0.5")
     return here
@@ -85,9 +103,11 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     from tfx.types.standard_artifacts import Model
 
     from jukebox.tfx import (
+        ConsistencyCheck,
         Convert,
         DataSet,
         FeatureStatistics,
+        LogTrainingSet,
         OfflineLoad,
         OnlineLoad,
         PointInTimeJoin,
@@ -98,9 +118,15 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
     )
 
     place = here.place
-    source, labels, weather = (
-        Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name)
-        for name, uri in {"Source": place.source, "Labels": here.labels, "Weather": here.weather}.items()
+    given = {
+        "Source": place.source,
+        "Labels": here.labels,
+        "Weather": here.weather,
+        "Served": here.log,
+        "Clicks": here.clicks,
+    }
+    source, labels, weather, served, clicks = (
+        Importer(source_uri=str(uri), artifact_type=DataSet).with_id(name) for name, uri in given.items()
     )
     convert = Convert(source=weather.outputs["result"], **CONVERTED)
     register = RegisterFeatures(features=str(place.root / "features.yaml"), registry=place.registry)
@@ -120,13 +146,23 @@ def run_on_tfx(here: Wired, *, statistics: bool = True) -> dict[str, str]:
         for name, table in tables.items()
     ]
     made = join.outputs["training_set"]
+    log = {"log": served.outputs["result"], "registry": place.registry}
+    check = ConsistencyCheck(**log, features=[TEMP], thresholds={"stale": 0.0})
+    if statistics:  # a node of no pipeline may not be one's downstream
+        check.add_upstream_node(loads["weather"])
+    stitch = LogTrainingSet(
+        **{**log, **known}, labels=clicks.outputs["result"], features=STITCHED, feature_tables=list(tables.values())
+    )
     trained = Importer(source_uri=str(here.model), artifact_type=Model).with_id("Model")
     model = {"model": trained.outputs["result"], "registry": place.registry}
     record = RecordModel(training_set=made, features=[TEMP], facts={"framework": "none"}, **model)
     deploy = RecordDeployment(endpoint="tiny", **model)
     deploy.add_upstream_node(record)
-    described = [weather, convert, FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)]
-    described += [trained, record, deploy]
+    described = [
+        *(weather, convert, served, clicks, check, stitch),
+        *(FeatureStatistics(data=made), VerifyTrainingSet(training_set=made, rows=4, seed=1)),
+        *(trained, record, deploy),
+    ]
     pipeline = Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(here.root),
@@ -147,7 +183,8 @@ def states(place: Place) -> dict[str, str]:
     for node in store.get_contexts_by_type("node"):
         newest = max(store.get_executions_by_context(node.id), key=lambda run: run.id)
         found[node.name.removeprefix("tiny.")] = pb.Execution.State.Name(newest.last_known_state)
-    return {name: state for name, state in found.items() if name not in ("Source", "Labels", "Weather", "Model")}
+    imported = ("Source", "Labels", "Weather", "Served", "Clicks", "Model")
+    return {name: state for name, state in found.items() if name not in imported}
 
 
 def run_on_kfp(here: Wired) -> None:
@@ -155,8 +192,10 @@ def run_on_kfp(here: Wired) -> None:
     from kfp import dsl, local
 
     from jukebox.kfp import (
+        consistency_check,
         convert,
         feature_statistics,
+        log_training_set,
         offline_load,
         online_load,
         point_in_time_join,
@@ -172,8 +211,10 @@ def run_on_kfp(here: Wired) -> None:
     def pipeline():  # KFP reads an annotation as an output
         """Wire the components as on TFX."""
         source = dsl.importer(artifact_uri=str(place.source), artifact_class=dsl.Artifact).output
-        labels = dsl.importer(artifact_uri=str(here.labels), artifact_class=dsl.Artifact).output
-        weather = dsl.importer(artifact_uri=str(here.weather), artifact_class=dsl.Artifact).output
+        labels, weather, served, clicks = [
+            dsl.importer(artifact_uri=str(uri), artifact_class=dsl.Artifact).output
+            for uri in (here.labels, here.weather, here.log, here.clicks)
+        ]
         convert(source=weather, **CONVERTED)
         register = register_features(features=str(place.root / "features.yaml"), registry=place.registry)
         known = {"feature_set": register.outputs["feature_set"], "registry": place.registry}
@@ -182,6 +223,9 @@ def run_on_kfp(here: Wired) -> None:
         join = point_in_time_join(labels=labels, features=REQUEST, feature_tables=uris, **known, **RULES)
         for load in loads:
             online_load(feature_table=load.outputs["feature_table"], store=here.store, **known)
+        checked = {"features": [TEMP], "thresholds": {"stale": 0.0}, "registry": place.registry}
+        consistency_check(log=str(here.log), **checked).after(*loads)
+        log_training_set(log=served, labels=clicks, features=STITCHED, feature_tables=uris, **known)
         feature_statistics(data=join.outputs["training_set"], registry=place.registry)
         verify_training_set(training_set=join.outputs["training_set"], rows=4, seed=1, registry=place.registry)
         trained = dsl.importer(artifact_uri=str(here.model), artifact_class=dsl.Model).output

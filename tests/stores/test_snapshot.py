@@ -96,6 +96,7 @@ WRITES = [
     lambda r: r.set_life_cycle([TEMP], "production"),
     lambda r: r.add_offline_source(offline("a", f"{TEMP}@1")),
     lambda r: r.set_online_source(SERVED),
+    lambda r: r.remove_online_source([f"{TEMP}@1"]),
     lambda r: r.take_over(HELD),
 ]
 

@@ -11,14 +11,18 @@ from jukebox.cli import (
     converting,
     holding,
     loading,
+    logs,
     metadata,
+    online,
     proving,
     recording,
     registering,
     searching,
+    serving,
+    streaming,
     tracing,
 )
-from jukebox.cli.arguments import DEFAULT_STORE, AsJson, Out, Registry, Store, Text
+from jukebox.cli.arguments import AsJson, Out, Registry, Text
 from jukebox.cli.exits import Commands, hush
 from jukebox.stores import DEFAULT_REGISTRY, place
 
@@ -92,6 +96,8 @@ def prepare_training_set(
     printing.training_set(manifest)
 
 
+app.command()(logs.log_training_set)
+app.command()(logs.check_consistency)
 app.command()(proving.verify)
 app.command()(proving.replay)
 
@@ -125,37 +131,10 @@ def statistics(
     printing.manifest(manifest)
 
 
-@app.command()
-def load_online(
-    *,
-    features: Annotated[
-        Text, typer.Option(help="Names with commas between; by default all that the feature table holds.")
-    ] = None,
-    feature_table: Annotated[
-        Text, typer.Option(help="Load from this feature table; by default the registry says where the features lie.")
-    ] = None,
-    store: Store = DEFAULT_STORE,
-    table: Annotated[Text, typer.Option(help="The table in the store; by default named after the endpoint.")] = None,
-    filter_keys: Annotated[Text, typer.Option(help="A data set whose keys are the only ones to load.")] = None,
-    registry: Registry = DEFAULT_REGISTRY,
-) -> None:
-    """Load the newest row of every key into the online store; newer rows there stay.
-
-    [dim]jukebox load-online --features /airport/flights-weather/temp,/airport/flights-weather/humid[/]
-    """
-    from jukebox import online_load
-    from jukebox.cli import drawing, options, printing
-
-    with drawing.working("loading"):
-        manifest = online_load.run(
-            store=place(store),
-            registry=options.there(registry),
-            features=None if features is None else list(options.request(features)),
-            feature_table=None if feature_table is None else place(feature_table),
-            table=table,
-            filter_keys=None if filter_keys is None else place(filter_keys),
-        )
-    printing.online_table(manifest)
+app.command()(online.load_online)
+app.command()(online.unload_online)
+app.command()(streaming.stream)
+app.command()(serving.serve)
 
 
 @app.command()

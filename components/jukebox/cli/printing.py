@@ -17,6 +17,7 @@ from jukebox.storage import place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jukebox.engine.online_tables import Estimate
     from jukebox.serving import FeatureVector
     from jukebox.tables import Manifest
 
@@ -85,17 +86,39 @@ def _ages(features: Sequence[Mapping[str, Any]]) -> None:
     table("age of the answers", ["column", *upto, *["older"] * older], rows)
 
 
-def online_table(made: Manifest) -> None:
+def online_table(made: Manifest, *, as_json: bool = False) -> None:
     """Print what an online load did."""
+    if as_json:
+        print_json({**made.details, "rows": made.rows, "fingerprint": made.fingerprint})
+        return
     names = ("rows", "written", "older")
     rows = [(load["table"], *(load[name] for name in names), len(load["features"])) for load in made.details["tables"]]
     table(f"loaded into {near_store(made.details['store'])}", ["table", "keys", "changed", "older", "features"], rows)
 
 
+def estimates(store: str, found: Sequence[Estimate], *, as_json: bool) -> None:
+    """Print what a load would send, and what that costs where it goes to Bigtable."""
+    from jukebox.engine.online_costs import cost
+
+    priced = store.startswith("bigtable://")
+    costs = [cost(each.rows, each.bytes) if priced else None for each in found]
+    if as_json:
+        told = zip(found, costs, strict=True)
+        print_json([{**asdict(each), "cost": None if price is None else asdict(price)} for each, price in told])
+        return
+    rows: list[tuple[object, ...]] = [(each.table, each.read, each.rows, each.bytes) for each in found]
+    names = ["table", "rows read", "keys", "bytes"]
+    if priced:
+        names += ["node-seconds", "USD to write", "USD a month"]
+        prices = [(p.node_seconds, p.writing, p.storing) for p in costs if p is not None]
+        rows = [(*row, *(f"{part:.4g}" for part in price)) for row, price in zip(rows, prices, strict=True)]
+    table(f"nothing is loaded; a load into {near_store(store)} would send", names, rows)
+
+
 def vector(found: FeatureVector, *, as_json: bool) -> None:
     """Print the values of a lookup, with event time and status."""
     if as_json:
-        print_json({value.name: asdict(value) for value in found})
+        print_json({value.name: value._asdict() for value in found})
         return
     table("", ["feature", "value", "event time", "status"], [(v.name, v.value, v.event_time, v.status) for v in found])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], t
     CorruptData for bytes that are no cell of these types.
     """
     numbers = [pa.int32() if pa.types.is_date32(kind) else pa.int64() for kind in types[:raw]]
-    fields = _fields([_reader(kind) for kind in [*numbers, *types[raw:]]])
+    fields = _fields([*numbers, *types[raw:]])
 
     def read(cell: bytes) -> tuple[Any, ...]:
         if cell[:1] != bytes([VERSION]):
@@ -51,12 +52,28 @@ def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], t
     return read
 
 
-def _fields(readers: Sequence[Reader]) -> Reader:
+def _fields(types: Sequence[pa.DataType]) -> Reader:
+    readers = [_reader(kind) for kind in types]
     width = (len(readers) + 7) // 8
+    none, runs = bytes(width), _runs(types)
+
+    def whole(cell: bytes, place: int) -> tuple[list[Any], int]:
+        values: list[Any] = []
+        for run in runs:
+            if isinstance(run, struct.Struct):
+                values += run.unpack_from(cell, place)
+                place += run.size
+            else:
+                value, place = run(cell, place)
+                values.append(value)
+        return values, place
 
     def read(cell: bytes, place: int) -> tuple[list[Any], int]:
-        nulls = int.from_bytes(_taken(cell, place, width), "little")
+        bitmap = _taken(cell, place, width)
         place += width
+        if bitmap == none:
+            return whole(cell, place)
+        nulls = int.from_bytes(bitmap, "little")
         values = []
         for item in readers:
             value = None
@@ -67,6 +84,18 @@ def _fields(readers: Sequence[Reader]) -> Reader:
         return values, place
 
     return read
+
+
+def _runs(types: Sequence[pa.DataType]) -> list[struct.Struct | Reader]:
+    """Return how fields without nulls are read: numbers one after another by one Struct, others by their reader."""
+    runs: list[struct.Struct | Reader] = []
+    for numeric, group in groupby(types, lambda kind: str(kind) in _CODES):
+        kinds = list(group)
+        if numeric:
+            runs.append(struct.Struct("<" + "".join(_CODES[str(kind)] for kind in kinds)))
+        else:
+            runs.extend(_reader(kind) for kind in kinds)
+    return runs
 
 
 def _taken(cell: bytes, place: int, width: int) -> bytes:
@@ -176,7 +205,7 @@ def _list(item: Reader) -> Reader:
 
 def _struct(of: pa.DataType) -> Reader:
     names = [field.name for field in of]
-    fields = _fields([_reader(field.type) for field in of])
+    fields = _fields([field.type for field in of])
 
     def read(cell: bytes, place: int) -> tuple[dict[str, Any], int]:
         values, place = fields(cell, place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +16,7 @@ from jukebox.errors import CorruptData, InvalidType, InvalidValue, MissingColumn
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_ROLES = b"jukebox.roles"
+_ROLES, _ENTITY = b"jukebox.roles", b"jukebox.entity"
 
 
 class Row(NamedTuple):
@@ -31,30 +31,32 @@ class Row(NamedTuple):
 class Layout:
     """The columns of an online table: keys, event time, created time, then the values, each once.
 
-    ``timed`` and ``created`` tell whether there is an event and a created time; ``keys`` counts the key columns.
+    ``timed`` and ``created`` tell whether there is an event and a created time; ``keys`` counts the key columns;
+    ``entity`` is what a row describes.
     """
 
     schema: pa.Schema
     keys: int
     timed: bool
     created: bool
+    entity: str = ""
 
-    @property
+    @cached_property
     def key_names(self) -> tuple[str, ...]:
         """The key columns, in the order that the row key has them."""
         return tuple(self.schema.names[: self.keys])
 
-    @property
+    @cached_property
     def time_names(self) -> tuple[str, ...]:
         """The event time and the created time, as far as there are any."""
         return tuple(self.schema.names[self.keys : self.keys + self.timed + self.created])
 
-    @property
+    @cached_property
     def value_names(self) -> tuple[str, ...]:
         """The columns of values."""
         return tuple(self.schema.names[self.keys + self.timed + self.created :])
 
-    @property
+    @cached_property
     def zoned(self) -> bool:
         """Whether the times are instants; naive ones otherwise, dates among them."""
         return any(_clock(self.schema.field(name)).kind == "zoned" for name in self.time_names)
@@ -76,6 +78,11 @@ class Layout:
         return None if any(value is None for value in values) else rowkeys.encode_one(values)
 
     @cached_property
+    def addressing(self) -> tuple[Any, ...]:
+        """What row keys are made by; tables that share it have the same row keys for the same entities."""
+        return self.entity, tuple(self._kinds.items())
+
+    @cached_property
     def _kinds(self) -> dict[str, str]:
         return {name: rowkeys.kind(self.schema.field(name).type) for name in self.key_names}
 
@@ -87,10 +94,26 @@ class Layout:
     def row(self, cell: bytes) -> Row:
         """Return what a packed cell of this layout holds; raises CorruptData where it is none."""
         fields = self._read(cell)
-        times = [None if raw is None else raw * tick for raw, tick in zip(fields, self._ticks, strict=False)]
-        values = dict(zip(self.value_names, fields[len(times) :], strict=True))
-        event = times.pop(0) if self.timed else None
-        return Row(event, times.pop() if self.created else None, values)
+        names, ticks = self.value_names, self._ticks
+        times = [None if raw is None else raw * tick for raw, tick in zip(fields, ticks, strict=False)]
+        event = times[0] if self.timed else None
+        return Row(event, times[-1] if self.created else None, dict(zip(names, fields[len(ticks) :], strict=True)))
+
+    def row_of(self, each: Mapping[str, bytes]) -> Row:
+        """Return what the cells of the layouts ``only`` hold together, by value; they bear the same times."""
+        rows = {name: self._alone[name].row(cell) for name, cell in each.items()}
+        first = next(iter(rows.values()))
+        return Row(first.event_time, first.created_time, {name: row.values[name] for name, row in rows.items()})
+
+    def only(self, value: str) -> Layout:
+        """Return the layout of keys, times and one value."""
+        return self._alone[value]
+
+    @cached_property
+    def _alone(self) -> dict[str, Layout]:
+        roles = [self.schema.field(name) for name in (*self.key_names, *self.time_names)]
+        schemas = {name: pa.schema([*roles, self.schema.field(name)]) for name in self.value_names}
+        return {name: replace(self, schema=schema) for name, schema in schemas.items()}
 
     @cached_property
     def _read(self) -> Callable[[bytes], tuple[Any, ...]]:
@@ -127,17 +150,24 @@ class Layout:
     def to_bytes(self) -> bytes:
         """Return the layout in bytes: an Arrow IPC schema whose metadata say which columns are keys and times."""
         roles = bytes([self.keys, self.timed, self.created])
-        raw: bytes = self.schema.with_metadata({_ROLES: roles}).serialize().to_pybytes()
+        about = {_ROLES: roles, _ENTITY: self.entity.encode()}
+        raw: bytes = self.schema.with_metadata(about).serialize().to_pybytes()
         return raw
 
 
 def layout_of(
-    schema: pa.Schema, *, keys: Sequence[str], event_time: str | None, created_time: str | None = None
+    schema: pa.Schema,
+    *,
+    keys: Sequence[str],
+    event_time: str | None,
+    created_time: str | None = None,
+    entity: str | None = None,
 ) -> Layout:
     """Return the layout of rows of ``schema``; all columns that are no key and no time are values.
 
-    Raises MissingColumn, NameClash for one column in two roles, and InvalidType for keys, times and values of types
-    that they cannot have, a naive and a zoned time together among them.
+    ``entity`` is by default the names of the key columns with ``+`` between. Raises MissingColumn, NameClash for one
+    column in two roles, and InvalidType for keys, times and values of types that they cannot have, a naive and a zoned
+    time together among them.
     """
     times = [name for name in (event_time, created_time) if name is not None]
     roles = [*keys, *times]
@@ -155,7 +185,8 @@ def layout_of(
         raise InvalidType(f"{kinds}; give both a zone or none")
     values = [name for name in schema.names if name not in set(roles)]
     fields = [_plain(schema.field(name), key=name in keys) for name in [*roles, *values]]
-    return Layout(pa.schema(fields), len(keys), event_time is not None, created_time is not None)
+    what = "+".join(keys) if entity is None else entity
+    return Layout(pa.schema(fields), len(keys), event_time is not None, created_time is not None, what)
 
 
 @lru_cache(maxsize=256)
@@ -163,10 +194,12 @@ def layout_from_bytes(raw: bytes) -> Layout:
     """Return the layout that ``to_bytes`` wrote; raises CorruptData where it is none."""
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(raw))
-        keys, timed, created = (schema.metadata or {})[_ROLES]
+        about = schema.metadata or {}
+        keys, timed, created = about[_ROLES]
+        entity = about[_ENTITY].decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as exc:
         raise CorruptData(f"{len(raw)} bytes are no layout of an online table: {exc}") from exc
-    return Layout(schema.remove_metadata(), keys, bool(timed), bool(created))
+    return Layout(schema.remove_metadata(), keys, bool(timed), bool(created), entity)
 
 
 def _clock(field: pa.Field) -> Clock:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
+from jukebox.core import rowkeys
 from jukebox.core.asof_times import LOWEST, ticks
+from jukebox.errors import InvalidValue
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
+
+    from jukebox.core.layouts import Layout
+
+
+def newest_rows(layout: Layout, rows: pa.Table) -> pa.Table:
+    """Return the newest of ``rows`` for each key, which have ``layout``; raises InvalidValue for a null event time."""
+    times = [rows[name] for name in layout.time_names]
+    if layout.timed and times[0].null_count > 0:
+        raise InvalidValue(f"event time '{layout.time_names[0]}' has {times[0].null_count} nulls; when was that?")
+    event, created = times[0] if layout.timed else None, times[-1] if layout.created else None
+    return rows.take(pa.array(newest(rowkeys.encode(rows, layout.key_names), event, created)))
 
 
 def newest(

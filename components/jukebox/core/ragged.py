@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Ragged:
     def grouped(self, offsets: Whole) -> Ragged:
         """Return strings of which the i-th is what lay from string ``offsets[i]`` to ``offsets[i + 1]``."""
         return Ragged(self.data, self.offsets[offsets])
+
+    def to_bytes(self) -> list[bytes]:
+        """Return the strings as Python's."""
+        data, places = self.data.tobytes(), self.offsets.tolist()
+        return [data[start:end] for start, end in pairwise(places)]
 
     def to_arrow(self) -> pa.LargeBinaryArray:
         """Return the strings as an Arrow array without nulls."""

@@ -35,6 +35,7 @@ _BOOL, _BELOW_ZERO, _INTEGER, _DATE, _NAIVE, _ZONED, _TEXT, _BYTES = 0x08, 0x10,
 _ZERO, _END = b"\0\xff", b"\0\x01"
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
+_PLAIN = {bool: "bool", int: "integer", str: "text", bytes: "bytes"}  # what nearly every key is, found at once
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_DAY, _LAST_DAY = date.min.toordinal() - _EPOCH_DAY, date.max.toordinal() - _EPOCH_DAY
 
@@ -61,6 +62,9 @@ def kind(of: pa.DataType) -> str:
 
 def kind_of(value: object) -> str:
     """Return the kind of one Python or NumPy value; raises InvalidType where it is none of a key."""
+    plain = _PLAIN.get(type(value))
+    if plain is not None:
+        return plain
     if isinstance(value, (bool, np.bool_)):
         return "bool"
     if isinstance(value, datetime):

@@ -6,30 +6,27 @@ output appears under its name when it is whole, and never before.
 
 from __future__ import annotations
 
-import io
-import re
 import uuid
 from collections import defaultdict
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.utils.shared import Shared
 
-from jukebox import errors
 from jukebox.core import asof_rules, kernel
 from jukebox.core.asof_pass import Rules
 from jukebox.core.asof_pieces import Pieces, opened
 from jukebox.core.asof_times import ticks
-from jukebox.engine import beam_files
+from jukebox.engine import beam_files, beam_running
 from jukebox.engine.beam_steps import Finish, Job, Merge, Race, Shard, Together, result
 from jukebox.engine.joining import Shards
 from jukebox.engine.memory import rows_that_fit
-from jukebox.errors import InvalidType, InvalidValue, JobFailed, JukeboxError, reason
+from jukebox.errors import InvalidType
 from jukebox.formats import parquet, tfexample
 
 if TYPE_CHECKING:
@@ -38,10 +35,6 @@ if TYPE_CHECKING:
     from jukebox.core.asof import Features, Proof
     from jukebox.core.asof_pieces import Piece
     from jukebox.engine.joining import Spine
-
-LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-_STEP = re.compile(r" \[while running '[^']*'\]$")
-_RAISED = re.compile(r"jukebox\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
 
 
 def join_files(
@@ -67,7 +60,7 @@ def join_files(
     Returns the proofs. Raises what ``jukebox.core.asof.join`` raises, CorruptData, NoPartition and StorageError, and
     JobFailed where a worker or the runner gave up; no output is left then.
     """
-    pipeline = _pipeline(beam_pipeline_args)
+    pipeline = beam_running.pipeline(beam_pipeline_args)
     # File systems that only Beam knows take their credentials from the options.
     FileSystems.set_options(pipeline.options)
     rules: dict[str, Any] = {"allow_exact": allow_exact, "as_known": as_known, "proof": proof}
@@ -84,7 +77,8 @@ def join_files(
     job = Job(asked, label_time, Rules(**rules, mergeable=len(shards) > 1), schema, folder, ending, Shared())
     beam_files.new_folder(folder)
     try:
-        _run(pipeline, job, shards, placed)
+        _lay_out(pipeline, job, shards, placed)
+        beam_running.run(pipeline)
         whole, proofs = result(folder)
         beam_files.renamed(whole, out)
     finally:
@@ -143,26 +137,6 @@ def _folder_beside(out: str) -> Iterator[str]:
         beam_files.removed(folder)
 
 
-def _pipeline(arguments: Sequence[str]) -> beam.Pipeline:
-    if isinstance(arguments, str) or not all(isinstance(each, str) for each in arguments):
-        raise InvalidType(f"beam_pipeline_args is {arguments!r}; it must be a list of texts such as '--runner=…'")
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            options = PipelineOptions(list(arguments))
-            # A flag is looked at when it is first asked for, which may be too late.
-            options.get_all_options()
-            if options.view_as(StandardOptions).runner is None:
-                options.view_as(StandardOptions).runner = LOCAL
-            return beam.Pipeline(options=options)
-    except SystemExit as exc:
-        # So argparse refuses a flag, after pages of usage.
-        told = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
-        raise InvalidValue(f"beam_pipeline_args cannot be used: {told}") from exc
-    except (ValueError, ImportError, AttributeError) as exc:
-        raise InvalidValue(f"beam_pipeline_args cannot be used: {' '.join(str(exc).split())}") from exc
-
-
 def _pieces(asked: Features) -> Sequence[Piece]:
     _, rows = opened(asked.table, "")
     return rows.pieces() if isinstance(rows, Pieces) else ()
@@ -199,17 +173,6 @@ def _check_label_times(shards: Sequence[Shard], features: Sequence[Features], la
     asof_rules.check_countable(times, asof_rules.label_clock(shards[0].schema, label_time), features, label_time)
 
 
-def _run(pipeline: beam.Pipeline, job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]]) -> None:
-    _lay_out(pipeline, job, shards, placed)
-    try:
-        pipeline.run().wait_until_finish()
-    except JukeboxError as exc:
-        # Beam has added the step to its sentence.
-        raise type(exc)(_STEP.sub("", str(exc))) from exc
-    except Exception as exc:
-        raise _told(exc) from exc
-
-
 def _lay_out(
     pipeline: beam.Pipeline, job: Job, shards: Sequence[Shard], placed: Sequence[tuple[int, int, Piece]]
 ) -> None:
@@ -234,14 +197,3 @@ def _lay_out(
         | "Gather" >> beam.GroupByKey()
         | "Together" >> beam.ParDo(Together(job))
     )
-
-
-def _told(exc: Exception) -> JukeboxError:
-    """Return the error that a worker raised, found in what the runner says, or what the runner says."""
-    found = _RAISED.findall(str(exc))
-    for name, message in found:
-        kind: Any = getattr(errors, name, None)
-        if isinstance(kind, type) and issubclass(kind, JukeboxError):
-            raised: JukeboxError = kind(message)
-            return raised
-    return JobFailed(f"the Beam pipeline did not finish: {reason(exc)}")

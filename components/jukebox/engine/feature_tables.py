@@ -15,7 +15,7 @@ from jukebox.core.summary import merge, summarize
 from jukebox.errors import StorageError
 from jukebox.formats import parquet
 from jukebox.formats.columns import chosen, same_types
-from jukebox.tables import Manifest, Source, combined, partition_folder, partitions
+from jukebox.tables import Manifest, Source, combined, locked, partition_folder, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +54,9 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
             schema={field.name: str(field.type) for field in schema},
             fingerprint=tally.fingerprint.hexdigest(),
             details={**about.details, "date": day.isoformat(), "data": data.name, "statistics": tally.summary},
-        ).write(folder)
+        )
+        with locked(folder):  # a stream may be appending to what is there now
+            manifest = manifest.write(folder)
     except StorageError:
         # Not after an interrupt: it may come when the manifest is in place already and names the data.
         data.unlink(missing_ok=True)

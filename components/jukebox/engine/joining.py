@@ -81,7 +81,7 @@ class Shards:
     def batches(self, spine: Spine) -> Iterator[pa.RecordBatch]:
         """Yield the joined rows in the labels' order; nothing is yielded where a label has no time."""
         rows = rows_that_fit(self.schema(spine.schema)) if self.label_rows is None else self.label_rows
-        waiting = _shards(spine.read(spine.schema.names), spine.schema, rows)
+        waiting = shards(spine.read(spine.schema.names), spine.schema, rows)
         first, second = next(waiting), next(waiting, None)
         if second is None:
             yield from self._joined(first, 0, 1, mergeable=False)
@@ -128,7 +128,8 @@ def _chained(first: pa.Table, second: pa.Table, rest: Iterator[pa.Table]) -> Ite
     yield from rest
 
 
-def _shards(labels: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+def shards(labels: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int) -> Iterator[pa.Table]:
+    """Yield tables of ``rows`` consecutive rows, the last one of those that are left, and one at the least."""
     held: list[pa.RecordBatch] = []
     count, none = 0, True
     for batch in labels:

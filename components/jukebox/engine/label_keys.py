@@ -130,6 +130,23 @@ def widened(schema: pa.Schema, converted: Iterable[Converted]) -> pa.Schema:
     return schema
 
 
+def require_as_held(
+    written: Mapping[str, Written], columns: Mapping[str, str], keys: Collection[Key], whose: str
+) -> None:
+    """Raise InvalidValue, which says ``whose`` keys they are, where ids are not written as the key of theirs has them.
+
+    ``columns`` maps names to key columns, where they differ. This is for what takes ids as they come.
+    """
+    held = {key.column: key.identifier for key in keys}
+    for name, how in written.items():
+        wanted = held.get(columns.get(name, name), how.identifier)
+        if how.identifier != wanted:
+            raise InvalidValue(
+                f"{whose} has ids of '{name}' written as {how.identifier}, which are converted in a join alone; "
+                f"give them as {wanted}"
+            )
+
+
 def with_ids(batches: Iterable[pa.RecordBatch], converted: Collection[Converted]) -> Iterator[pa.RecordBatch]:
     """Yield the labels with the converted columns after theirs; raises InvalidValue with the rows that hold no id."""
     first_row = 0

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timezone
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from jukebox import formats
+from jukebox.core.coordinates import column, coordinates
 from jukebox.core.fingerprints import fingerprint_of
+from jukebox.core.layouts import layout_of
 from jukebox.engine.feature_tables import read_partitions
 from jukebox.engine.newest import newest_per_key
-from jukebox.errors import MissingColumn
+from jukebox.errors import NoPartition
 from jukebox.formats import parquet
 from jukebox.tables import Source, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from jukebox.engine.catalog import Partition
-    from jukebox.stores import OnlineStore, RegisteredFeature
+    from jukebox.engine.key_filters import KeyFilter
+    from jukebox.engine.newest import Newest
+    from jukebox.stores import Loaded, OnlineStore, RegisteredFeature, Written
+
+    # From a store, a load, a table's name and version to the number of keys, and what became of their rows.
+    Writer = Callable[[OnlineStore, "OnlineTable", str, int | None], tuple[int, Written]]
+
+
+_ROWS_AT_ONCE = 100_000
+_KEPT = 2  # versions: the one that is served, and the one to go back to
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,8 @@ class OnlineLoad:
     """What a load did to one table of a store: of ``rows``, one a key, some were ``written``, some were ``older``.
 
     ``read`` counts the rows of the partitions; where it is 0 nothing is known of the table's types, and there may be
-    no such table. ``roots`` are the feature tables, ``partitions`` the files that were read.
+    no such table. ``roots`` are the feature tables, ``partitions`` the files that were read, ``version`` is that of
+    the table which is served; ``fingerprint`` is that of the partitions, the features and the keys that were wanted.
     """
 
     table: str
@@ -41,68 +53,178 @@ class OnlineLoad:
     fingerprint: str
     roots: tuple[str, ...]
     partitions: tuple[Source, ...]
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a load would send: rows, one a key, and bytes of keys, qualifiers, timestamps and cells."""
+
+    table: str
+    read: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class OnlineTable:
+    """Partitions whose features ``members`` go to one online table."""
+
+    parts: tuple[Partition, ...]
+    members: tuple[RegisteredFeature, ...]
+    only: KeyFilter | None = None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versioned names of the features, in order."""
+        return tuple(sorted(member.versioned for member in self.members))
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name with a digest of the features' versions: another version goes to another table."""
+        return online_name(self.parts[0].manifest.details["endpoint"], self.versions)
+
+    @property
+    def entity(self) -> str:
+        """What a row describes."""
+        return self.members[0].name.entity
+
+    @property
+    def roles(self) -> dict[str, str | None]:
+        """The columns of the times."""
+        about = self.parts[0].manifest
+        return {"event_time": about.event_time, "created_time": about.created_time}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of the keys."""
+        return self.parts[0].manifest.keys
+
+    @property
+    def columns(self) -> list[str]:
+        """Keys, times and features."""
+        times = [name for name in self.roles.values() if name is not None]
+        return [*self.keys, *times, *(member.name.name for member in self.members)]
+
+    def held(self) -> list[Partition]:
+        """Return the partitions that hold rows."""
+        return [part for part in self.parts if part.manifest.rows]
+
+    @cached_property
+    def wanted(self) -> pa.Table | None:
+        """The only keys to load, None for all; raises what ``KeyFilter.read`` does."""
+        if self.only is None:
+            return None
+        there = parquet.schema(self.held()[0].path)
+        kinds = pa.schema([there.field(name) for name in self.keys])
+        return self.only.read(self.members[0].feature.endpoint.keys, kinds)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether a row is true at all times: then it is as new as the date of its partition."""
+        about = self.parts[0].manifest
+        return bool(about.details["static"]) and about.event_time is not None
+
+    def newest(self) -> Newest:
+        """Return the newest row of every key that is wanted; there must be rows."""
+        batches = self._dated() if self.is_static else read_partitions(self.parts, self.columns)
+        return newest_per_key(batches, keys=self.keys, only=self.wanted, **self.roles)
+
+    def _dated(self) -> Iterator[pa.RecordBatch]:
+        for part in self.held():
+            for batch in read_partitions([part], self.columns):
+                yield dated(batch, str(self.parts[0].manifest.event_time), part.day)
+
+
+def online_name(endpoint: str, versions: Sequence[str]) -> str:
+    """Return what the online table of an endpoint's features is called; ``versions`` are their versioned names."""
+    return f"{endpoint}-{combined(sorted(versions))[:8]}"
+
+
+def of_dates(parts: Sequence[Partition], days: Sequence[date] | None) -> tuple[Partition, ...]:
+    """Return the partitions of ``days``, of all without; raises NoPartition for a day that is not there."""
+    if days is None:
+        return tuple(parts)
+    there = {part.day: part for part in parts}
+    missing = [day for day in days if day not in there]
+    if missing:
+        endpoint = parts[0].manifest.details["endpoint"]
+        more = f" and {len(missing) - 1} other dates" if len(missing) > 1 else ""
+        raise NoPartition(
+            f"'{endpoint}' is not loaded offline for {missing[0]}{more}; it is for {len(there)} dates "
+            f"from {min(there)} to {max(there)}"
+        )
+    return tuple(there[day] for day in days)
 
 
 def load_table(
     online: OnlineStore,
-    parts: Sequence[Partition],
-    members: Sequence[RegisteredFeature],
+    load: OnlineTable,
     *,
     table: str | None = None,
-    filter_keys: str | None = None,
+    replace: bool = False,
+    progress: Loaded | None = None,
 ) -> OnlineLoad:
-    """Make ``online`` hold the newest row of every key of ``parts``, with the columns of ``members``.
+    """Make ``online`` hold the newest row of every key of a load.
 
-    ``table`` is by default the endpoint's name with a digest of the features' versions, so that another version goes
-    to another table. A static row is as new as the date of its partition. Partitions without rows change nothing.
-    Raises MissingColumn and InvalidType for filter keys that do not fit, StorageError and CorruptData.
+    With ``replace`` the rows go to a new version of the table, which takes over when they are all there: keys that
+    are not among them are gone, and the former version is there to go back to. Partitions without rows change
+    nothing. Raises MissingColumn and InvalidType for filter keys that do not fit, StorageError and CorruptData.
     """
-    about = parts[0].manifest
-    versions = tuple(sorted(member.versioned for member in members))
-    name = table or f"{about.details['endpoint']}-{combined(versions)[:8]}"
-    roots = tuple(sorted({part.table for part in parts}))
-    sources = tuple(Source(str(part.path), part.manifest.fingerprint) for part in parts)
-    held = [part for part in parts if part.manifest.rows]
-    if not held:
-        return OnlineLoad(name, versions, 0, 0, 0, 0, combined(()), roots, sources)
-    times = {"event_time": about.event_time, "created_time": about.created_time}
-    columns = [*about.keys, *(time for time in times.values() if time is not None), *(m.name.name for m in members)]
-    only = None if filter_keys is None else _only(filter_keys, held[0], about.keys)
-    newest = newest_per_key(_rows(held, columns), keys=about.keys, only=only, **times)
-    counts = online.write(name, newest.rows, keys=about.keys, **times)
-    fingerprint = fingerprint_of(newest.rows, newest.rows.schema)
-    told = (newest.read, newest.rows.num_rows, counts.written, counts.older)
-    return OnlineLoad(name, versions, *told, fingerprint, roots, sources)
+    return load_with(partial(_write, progress), online, load, table=table, replace=replace)
 
 
-def _rows(parts: Sequence[Partition], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    about = parts[0].manifest
-    if not about.details["static"] or about.event_time is None:
-        yield from read_partitions(parts, columns)
-        return
-    for part in parts:
-        for batch in read_partitions([part], columns):
-            yield _dated(batch, about.event_time, part.day)
+def load_with(
+    write: Writer, online: OnlineStore, load: OnlineTable, *, table: str | None = None, replace: bool = False
+) -> OnlineLoad:
+    """Do what ``load_table`` does; ``write`` is who takes the rows to the table's version, None the served one."""
+    name = table or load.name
+    roots = tuple(sorted({part.table for part in load.parts}))
+    sources = tuple(Source(str(part.path), part.manifest.fingerprint) for part in load.parts)
+    if not load.held():
+        return OnlineLoad(name, load.versions, 0, 0, 0, 0, combined(()), roots, sources)
+    version = max(online.versions(name).held, default=0) + 1 if replace else None
+    rows, done = write(online, load, name, version)
+    if version is not None:
+        online.serve(name, version)
+        for former in online.versions(name).held[:-_KEPT]:
+            online.drop(name, former)
+    # What was loaded is what these make of it, on whatever engine.
+    only = [] if load.wanted is None else [fingerprint_of(load.wanted, load.wanted.schema)]
+    fingerprint = combined([*load.versions, *(source.fingerprint for source in sources), *only])
+    read = sum(part.manifest.rows for part in load.parts)
+    served = online.versions(name).current
+    told = (read, rows, done.written, done.older, fingerprint)
+    return OnlineLoad(name, load.versions, *told, roots, sources, served)
 
 
-def _dated(batch: pa.RecordBatch, event_time: str, day: date) -> pa.RecordBatch:
+def _write(
+    progress: Loaded | None, online: OnlineStore, load: OnlineTable, name: str, version: int | None
+) -> tuple[int, Written]:
+    rows = load.newest().rows
+    about: Any = {"keys": load.keys, "entity": load.entity, **load.roles}
+    return rows.num_rows, online.write(name, rows, version=version, progress=progress, **about)
+
+
+def estimated(load: OnlineTable, *, table: str | None = None) -> Estimate:
+    """Return what ``load_table`` would send to a store, which is not asked."""
+    name = table or load.name
+    if not load.held():
+        return Estimate(name, 0, 0, 0)
+    newest = load.newest()
+    layout = layout_of(newest.rows.schema, keys=load.keys, entity=load.entity, **load.roles)
+    size = 0
+    for batch in layout.fitted(newest.rows).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE):
+        found = coordinates(layout, pa.Table.from_batches([batch]))
+        size += sum(map(len, found.keys)) + sum(map(len, found.ranks)) + layout.cells(batch).nbytes
+    return Estimate(name, newest.read, newest.rows.num_rows, size + newest.rows.num_rows * len(column(name, 1)))
+
+
+def dated(batch: pa.RecordBatch, event_time: str, day: date) -> pa.RecordBatch:
+    """Return static rows as new as ``day``."""
     # All static rows bear the time 1970 in feature tables: by it a delivery loaded late would beat a newer one.
     moment = datetime.combine(day, time.min, timezone.utc)
     place = batch.schema.get_field_index(event_time)
     arrays = list(batch.columns)
     arrays[place] = pa.repeat(pa.scalar(moment, arrays[place].type), batch.num_rows)
     return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
-
-
-def _only(path: str, part: Partition, keys: Sequence[str]) -> pa.Table:
-    there = parquet.schema(part.path)
-    wanted = pa.schema([there.field(name) for name in keys])
-    reader = formats.format_of(path)
-    names = reader.schema(path).names
-    for name in keys:
-        if name not in names:
-            raise MissingColumn(f"key '{name}' is not in the filter {path}; it has {', '.join(names)}")
-    # CSV and records do not say what their keys are: a text of digits would be a number, and any text bytes.
-    options = formats.Options(types={field.name: field.type for field in wanted})
-    batches = list(reader.read(path, columns=list(keys), options=options))
-    return pa.Table.from_batches(batches) if batches else wanted.empty_table()

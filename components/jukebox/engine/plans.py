@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core.splits import Split
+from jukebox.engine import contextual
 from jukebox.engine.catalog import Partition, grouped, registered
 from jukebox.engine.label_keys import Converted, conversions, parted, require_one_meaning, together
 from jukebox.engine.labels import label_fingerprint
@@ -97,7 +98,10 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that the rows of a training set follow from; ``members`` are its columns, in order."""
+    """Everything that the rows of a training set follow from; ``members`` are its columns, in order.
+
+    ``context`` are contextual features, which the labels bring.
+    """
 
     labels: str
     label_time: str
@@ -107,6 +111,7 @@ class Plan:
     allow_exact: bool = True
     as_known: bool = True
     proof: str = "sample"
+    context: tuple[Asked, ...] = ()
 
     @property
     def label_keys(self) -> frozenset[str]:
@@ -154,6 +159,12 @@ def planned(
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
     rule, entries = Split.parse(split), normalized(features)
     found = registered(registry, [entry.name for entry in entries], feature_set)
+    wanted = list(zip(entries, found, strict=True))
+    context = tuple(contextual.from_labels(*each) for each in wanted if each[1].feature.contextual)
+    wanted = [each for each in wanted if not each[1].feature.contextual]
+    entries, found = [entry for entry, _ in wanted], [feature for _, feature in wanted]
+    if not entries:
+        raise InvalidValue("the request asks for contextual features alone; the labels have them already")
     members = asked(entries, found)
     once = list({feature.versioned: feature for feature in found}.values())
     lying = {f.versioned: parts for parts, group in grouped(registry, once, feature_tables) for f in group}
@@ -173,7 +184,8 @@ def planned(
         before = tables[same].members if same in tables else ()
         tables[same] = PlannedTable(parts, (*before, member), role, converted)
     require_one_meaning(met, told)
-    return Plan(place(labels), label_time, tuple(tables.values()), tuple(members), rule, allow_exact, as_known, proof)
+    rules = (rule, allow_exact, as_known, proof)
+    return Plan(place(labels), label_time, tuple(tables.values()), tuple(members), *rules, context=context)
 
 
 def _by_key(renamed: Mapping[str, str], keys: Collection[str], of: str) -> dict[str, str]:
@@ -211,6 +223,11 @@ def plan_of(manifest: Manifest) -> Plan:
     if manifest.kind != "training_set":
         raise InvalidValue(f"{manifest.uri} holds a {manifest.kind}, not a training_set")
     about = manifest.details
+    if "log" in about:
+        raise InvalidValue(
+            f"{manifest.uri} was stitched from the log {manifest.inputs[1].uri}; consistency_check holds that log "
+            "against the join"
+        )
     if "tables" not in about:
         raise InvalidValue(f"{manifest.uri} was made by a version that did not write its plan down; make it again")
     parts = _unchanged(manifest)
@@ -221,8 +238,8 @@ def plan_of(manifest: Manifest) -> Plan:
         converted = tuple(Converted(**each) for each in table.get("converted", ()))
         partitions = tuple(parts[path] for path in table["partitions"])
         tables.append(PlannedTable(partitions, tuple(mine), table["keys"], converted))
-    split = Split.parse(about["split"])
-    return Plan(manifest.inputs[0].uri, tables=tuple(tables), members=tuple(members), split=split, **about["rules"])
+    rules = {"split": Split.parse(about["split"]), "context": contextual.of_manifest(about), **about["rules"]}
+    return Plan(manifest.inputs[0].uri, tables=tuple(tables), members=tuple(members), **rules)
 
 
 def _member(told: Mapping[str, Any]) -> Asked:

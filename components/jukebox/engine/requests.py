@@ -107,7 +107,14 @@ def _entry(name: str, value: object) -> Entry:
         raise InvalidType(f"the request for '{name}' has the column {column!r}; it is a text of one or more letters")
     told = value.get("keys")
     keys, written = parted({} if told is None else told, f"the request for '{name}'")
-    return Entry(name, column, value.get("max_age"), _truth(name, value.get("last_non_null")), keys, written)
+    limit, steady = _age(name, value.get("max_age")), _truth(name, value.get("last_non_null"))
+    return Entry(name, column, limit, steady, keys, written)
+
+
+def _age(name: str, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidType(f"the request for '{name}' has the max_age {value!r}; it is a text such as 2h")
 
 
 def _truth(name: str, value: object) -> bool:

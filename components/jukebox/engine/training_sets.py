@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from jukebox.core.asof import Features
 from jukebox.core.fingerprints import Fingerprint
+from jukebox.engine import contextual
 from jukebox.engine.feature_tables import PartitionPieces
 from jukebox.engine.joining import Shards, Spine
 from jukebox.engine.label_keys import widened, with_ids
@@ -111,6 +112,7 @@ def _selected(schema: pa.Schema, plan: Plan, labels: pa.Schema) -> pa.Schema:
 
 
 def _require(plan: Plan, schema: pa.Schema) -> None:
+    contextual.require(plan.context, schema)
     for member in plan.members:
         if member.column in schema.names:
             raise NameClash(
@@ -173,6 +175,7 @@ def described(
             "rules": {name: getattr(plan, name) for name in RULES},
             "tables": [_table_told(each) for each in plan.tables],
             "features": [{**_told(m, places[m.column]), **proven[m.column]} for m in plan.members],
+            **({"context": contextual.told(plan.context)} if plan.context else {}),
         },
     )
 

@@ -78,9 +78,16 @@ class Endpoint:
         return asdict(self)
 
 
+CONTEXT = Endpoint("(request)", uri="", format="", keys=(), static=True)
+"""What contextual features come from: no data set, but the request, and in training the labels."""
+
+
 @dataclass(frozen=True)
 class Feature:
-    """One feature as it is declared: where it comes from, and what people should know of it."""
+    """One feature as it is declared: where it comes from, and what people should know of it.
+
+    ``column`` is the one in the source; of a contextual feature it is what requests and labels call it.
+    """
 
     name: FeatureName
     endpoint: Endpoint
@@ -96,13 +103,20 @@ class Feature:
     quality: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
+    def contextual(self) -> bool:
+        """Whether it is known only in the request: whoever asks passes it, and labels bring it."""
+        return self.endpoint == CONTEXT
+
+    @property
     def definition(self) -> dict[str, Any]:
         """What makes a version: entity, keys, data type, source column and the rules of time."""
         endpoint = self.endpoint
-        rules = {"time_zone": endpoint.time_zone}
+        rules: dict[str, Any] = {"time_zone": endpoint.time_zone}
         # A rule that came later counts where it is declared: versions of before stay what they are.
         if endpoint.delivery_time is not None:
             rules["delivery_time"] = format_duration(parse_duration(endpoint.delivery_time))
+        if self.contextual:
+            rules["contextual"] = True
         return {
             "entity": self.name.entity,
             "keys": [asdict(key) for key in endpoint.keys],

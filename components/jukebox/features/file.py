@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jukebox.errors import InvalidFile
 from jukebox.features.consistency import consistency_faults
 from jukebox.features.data_types import canonical_type
-from jukebox.features.definitions import Endpoint, Feature
+from jukebox.features.definitions import CONTEXT, Endpoint, Feature
 from jukebox.features.documents import text_of, told, tree_of
 from jukebox.features.durations import parse_duration
 from jukebox.features.names import FeatureName
@@ -49,9 +49,11 @@ def _faults(value: Any, tree: yaml_lines.Tree) -> list[str]:
 
 
 def _feature(fields: dict[str, Any], endpoints: dict[str, Endpoint]) -> Feature:
+    name, contextual = FeatureName.parse(fields["name"]), fields.pop("contextual", False)
     known = {
-        "name": FeatureName.parse(fields["name"]),
-        "endpoint": endpoints[fields["endpoint"]],
+        "name": name,
+        "endpoint": CONTEXT if contextual else endpoints[fields["endpoint"]],
+        "column": fields.get("column", name.name),
         "data_type": canonical_type(fields["data_type"]),
         "tags": tuple(fields.get("tags", ())),
         "max_age": parse_duration(fields["max_age"]) if "max_age" in fields else None,

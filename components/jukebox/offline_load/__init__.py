@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from datetime import date as day
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from jukebox.engine.addresses import source_fingerprint
 from jukebox.engine.catalog import features_of_endpoint
 from jukebox.engine.dates import dates_between
-from jukebox.engine.feature_tables import describe_table, is_described, write_partition
+from jukebox.engine.delivered import about_delivery, make_known
+from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.sources import Delivery
 from jukebox.features.spellings import canonical
-from jukebox.stores import OfflineSource, Recorded, open_registry, place
-from jukebox.tables import Manifest, Source
+from jukebox.stores import Recorded, open_registry, place
+from jukebox.tables import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jukebox.stores import Registry
+    from jukebox.tables import Manifest
 
 
 def run(
@@ -60,14 +59,14 @@ def run(
     chosen = features_of_endpoint(store, endpoint, features, feature_set)
     delivery = Delivery(chosen[0].feature.endpoint, chosen, source, keys, canonical(storage_format, "format"))
     delivery.require(days)
-    about = _about(delivery)
+    about = about_delivery(delivery)
     fingerprint = functools.cache(source_fingerprint)  # what is not dated is one file for all dates
     for done, part in enumerate(delivery.parts(days), 1):
         read = tuple(Source(str(path), fingerprint(path)) for path in part.paths)
         write_partition(out, part.day, part.batches, replace(about, inputs=read))
         if progress is not None:
             progress(done, len(days))
-    table = _made_known(store, out, about)
+    table = make_known(store, out, about)
     store.record(
         "offline_load",
         reads=[feature.versioned for feature in chosen],
@@ -76,45 +75,3 @@ def run(
         execution=execution,
     )
     return table
-
-
-def _made_known(store: Registry, out: str, about: Manifest) -> Manifest:
-    # Another load of other dates may end at the same time: whoever writes last must have seen both.
-    while True:
-        table = describe_table(out, about)
-        store.add_offline_source(_offline_source(table))
-        if is_described(table):
-            return table
-
-
-def _about(delivery: Delivery) -> Manifest:
-    endpoint = delivery.endpoint
-    names = [*endpoint.entity_keys, delivery.event_time]
-    names += [delivery.created_time] if delivery.created_time is not None else []
-    columns = {feature.versioned: feature.name.name for feature in delivery.features}
-    converted = {k.key.column: [k.column, k.identifier, k.key.identifier] for k in delivery.key_sources if k.converted}
-    return Manifest(
-        kind="partition",
-        schema=dict.fromkeys([*names, *columns.values()], "null"),
-        keys=endpoint.entity_keys,
-        event_time=delivery.event_time,
-        created_time=delivery.created_time,
-        details={
-            "endpoint": endpoint.name,
-            "static": endpoint.static,
-            "features": columns,
-            "converted": converted,
-            "delivered_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-        },
-    )
-
-
-def _offline_source(table: Manifest) -> OfflineSource:
-    return OfflineSource(
-        uri=table.uri,
-        endpoint=table.details["endpoint"],
-        features=tuple(table.details["features"]),
-        dates=tuple(day.fromisoformat(text) for text in table.details["dates"]),
-        fingerprint=table.fingerprint,
-        delivered_at=datetime.fromisoformat(table.details["delivered_at"]),
-    )

@@ -1,10 +1,11 @@
 """The TFX face of online_load."""
 
 import json
+from typing import Any
 
-from tfx.dsl.components.base.base_component import BaseComponent
-from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types.channel import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -20,6 +21,12 @@ class Spec(ComponentSpec):
         "store": ExecutionParameter(type=str),
         "features": ExecutionParameter(type=str),
         "table": ExecutionParameter(type=str, optional=True),
+        "date": ExecutionParameter(type=str, optional=True),
+        "start": ExecutionParameter(type=str, optional=True),
+        "end": ExecutionParameter(type=str, optional=True),
+        "filter_columns": ExecutionParameter(type=str),
+        "filter_format": ExecutionParameter(type=str, optional=True),
+        "replace": ExecutionParameter(type=bool),
     }
     INPUTS = {
         "feature_table": ChannelParameter(type=FeatureTable),
@@ -29,29 +36,31 @@ class Spec(ComponentSpec):
     OUTPUTS = {"online_table": ChannelParameter(type=OnlineTable)}
 
 
-class Executor(BaseExecutor):
-    """Runs online_load in a TFX pipeline."""
+class Executor(BaseBeamExecutor):
+    """Runs online_load in a TFX pipeline, on Beam where the pipeline or the component has arguments for it."""
 
     def Do(self, input_dict, output_dict, exec_properties):
         """Load the newest rows and describe the online table."""
         [online_table], [feature_table] = output_dict["online_table"], input_dict["feature_table"]
         [feature_set] = input_dict["feature_set"]
+        texts = {name: json.loads(exec_properties[name]) for name in ("features", "filter_columns")}
         manifest = online_load.run(
-            **{**exec_properties, "features": json.loads(exec_properties["features"])},
+            **{**exec_properties, **texts},
             feature_table=feature_table.uri,
             feature_set=feature_set.uri,
             filter_keys=next((keys.uri for keys in input_dict.get("filter_keys", [])), None),
+            beam_pipeline_args=self._beam_pipeline_args,
             out=online_table.uri,
             execution=execution_id(self),
         )
         describe(online_table, manifest)
 
 
-class OnlineLoad(BaseComponent):
+class OnlineLoad(BaseBeamComponent):
     """Loads the newest row of every key into an online store; gives the channel ``online_table``."""
 
     SPEC_CLASS = Spec
-    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = BeamExecutorSpec(Executor)
 
     def __init__(
         self,
@@ -62,9 +71,18 @@ class OnlineLoad(BaseComponent):
         store: str,
         features: list[str] | None = None,
         table: str | None = None,
+        date: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
         filter_keys: BaseChannel | None = None,
+        filter_columns: list[dict[str, Any]] | None = None,
+        filter_format: str | None = None,
+        replace: bool = False,
     ):
         """Take a feature table, the online store's URI, and a data set of the only keys to load, if any."""
         channels = {"feature_table": feature_table, "feature_set": feature_set, "filter_keys": filter_keys}
         texts = {"registry": registry, "store": store, "table": table, "features": json.dumps(features)}
-        super().__init__(Spec(**channels, **texts, online_table=Channel(type=OnlineTable)))
+        dates = {"date": date, "start": start, "end": end, "replace": replace}
+        filtered = {"filter_columns": json.dumps(filter_columns), "filter_format": filter_format}
+        made = Channel(type=OnlineTable)
+        super().__init__(Spec(**channels, **texts, **dates, **filtered, online_table=made))

@@ -66,7 +66,7 @@ def run(
     tables = (Recorded("jukebox.FeatureTable", table) for table in plan.feature_tables)
     store.record(
         "point_in_time_join",
-        reads=list(dict.fromkeys(member.versioned for member in plan.members)),
+        reads=list(dict.fromkeys(member.versioned for member in (*plan.members, *plan.context))),
         inputs=[Recorded("jukebox.DataSet", plan.labels), *tables],
         outputs=[Recorded("jukebox.TrainingSet", out)],
         execution=execution,

@@ -2,79 +2,179 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jukebox.engine.catalog import registered
-from jukebox.errors import InvalidType, InvalidValue, NameClash
-from jukebox.serving.moments import judged, moment
-from jukebox.serving.routes import Route, route
-from jukebox.serving.vectors import FeatureVector
-from jukebox.stores import open_online, open_registry
+from jukebox.errors import InvalidType, InvalidValue, NotRegistered, SourceChanged
+from jukebox.serving.answers import Request, answered, checked, served
+from jukebox.serving.fetching import Stores
+from jukebox.serving.lookups import entries_of, looked_up
+from jukebox.serving.models import trained
+from jukebox.stores import DEFAULT_REGISTRY, open_lineage, open_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from jukebox.core.layouts import Row
-    from jukebox.serving.routes import Way
-    from jukebox.stores import OnlineStore, RegisteredFeature, Registry
+    from jukebox.core.lineage_nodes import LineageSource
+    from jukebox.engine.requests import Entry
+    from jukebox.serving.lookups import Lookup
+    from jukebox.serving.models import Trained
+    from jukebox.serving.served import Served
+    from jukebox.serving.vectors import FeatureVector, FeatureVectors
+    from jukebox.stores import OnlineStore, Registry
+
+    Features = Mapping[str, Any] | Sequence[str]
+    Entity = Mapping[str, Any]
+
+_NOTHING: Mapping[str, Any] = {}
+_WAITING = 32  # asyncio's reads at once
+_MOST_LOOKUPS = 1_000  # kept, so that ever other requests do not fill the memory
 
 
 class FeatureReader:
     """Reads features by name, and knows from the registry where they lie.
 
     ``registry`` is a registry or its URI. ``store``, a store or its URI, is read instead of the stores that the
-    registry names. Where a feature lies is asked once: ``refresh`` asks again. Usable from several threads.
+    registry names. ``timeout`` is how many seconds a read has where it is not given others; a store that has not
+    answered after ``hedge_after`` seconds is asked a second time, and the first answer counts. ``told`` is called
+    with every round that was served, in the thread of the reader: it must neither wait nor raise.
+    Where a feature lies is asked once, and again where its table has changed; ``refresh`` asks again. Connections are
+    kept. Usable from several threads.
     """
 
-    def __init__(self, registry: Registry | str, *, store: OnlineStore | str | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry | str = DEFAULT_REGISTRY,
+        *,
+        store: OnlineStore | str | None = None,
+        timeout: float | None = None,
+        hedge_after: float | None = None,
+        told: Callable[[Served], None] | None = None,
+    ) -> None:
         self._registry = open_registry(registry) if isinstance(registry, str) else registry
-        self._store = open_online(store) if isinstance(store, str) else store
-        self._opened: dict[str, OnlineStore] = {}
-        self._routes: dict[str, Route] = {}
+        self._stores = Stores(store, _seconds("hedge_after", hedge_after))
+        self._timeout, self._told = _seconds("timeout", timeout), told
+        self._lookups: dict[Any, Lookup] = {}
+        self._waiting: ThreadPoolExecutor | None = None
+        self._asked: Callable[[], Trained] | None = None
+        self._trained: Trained | None = None
+        self.model: str | None = None
 
-    def read(self, entity: Mapping[str, Any], features: Sequence[str], *, at: datetime | None = None) -> FeatureVector:
-        """Return the features of one entity, in the order asked; see ``read_many``."""
-        return self.read_many([entity], features, at=at)[0]
+    @classmethod
+    def for_model(
+        cls,
+        model: str,
+        registry: Registry | str = DEFAULT_REGISTRY,
+        *,
+        lineage: LineageSource | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return a reader of the features that went into the model at a URI, under the columns it was trained on.
+
+        Versions, columns, roles and limits of age are those of its training set; a read need not name them. They are
+        asked of the lineage now, not at reads; ``refresh`` asks again. ``lineage`` is by default the registry's, which
+        then is a URI. ``options`` are the reader's. Raises NotRegistered for a model that the lineage does not know,
+        or one that no feature went into.
+        """
+        source = lineage
+        if source is None:
+            if not isinstance(registry, str):
+                raise InvalidType("the registry is no URI; give the lineage of its models too")
+            source = open_lineage(registry)
+        reader = cls(registry, **options)
+        reader.model, reader._asked = model, partial(trained, source, model)
+        reader._find(None)
+        return reader
+
+    @property
+    def trained(self) -> Trained | None:
+        """What the model was trained on, of a reader for a model: its features and columns."""
+        if self._trained is None and self._asked is not None:
+            self._trained = self._asked()
+        return self._trained
+
+    def lookup(self, features: Features | None = None) -> Lookup:
+        """Return where features lie and what they are read by, as it is known; raises what ``read_many`` does."""
+        return self._find(features)
+
+    def check(self) -> None:
+        """Ask each online store that was opened whether it is there; raises its errors."""
+        self._stores.check()
+
+    @property
+    def hedged(self) -> int:
+        """How many questions were asked a second time."""
+        return self._stores.hedged
+
+    def read(self, entity: Entity, features: Features | None = None, **options: Any) -> FeatureVector:
+        """Return the features of one entity, in the order asked; ``options`` are those of ``read_many``."""
+        return self.read_many([entity], features, **options)[0]
 
     def read_many(
-        self, entities: Sequence[Mapping[str, Any]], features: Sequence[str], *, at: datetime | None = None
-    ) -> list[FeatureVector]:
-        """Return a vector for each entity, in order, as of ``at`` or of now; each table is read once.
+        self,
+        entities: Sequence[Entity],
+        features: Features | None = None,
+        *,
+        at: datetime | None = None,
+        context: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        request_id: str | None = None,
+    ) -> FeatureVectors:
+        """Return a vector for each entity, in order, as of ``at`` or of now; all tables are read in one round.
 
-        A feature's name is canonical or short, and may end in ``@version``; the newest version otherwise. An entity
-        maps key columns to values; a sole key may go by its primitive entity or its entity's name; what is not
-        needed is passed over, and a null key matches nothing. The store holds the newest row alone: one that is
-        later than ``at``, in event or created time, was not known, and is missing.
+        ``features`` are names, or a mapping from name to what its value is called, or to ``{"column", "max_age",
+        "keys"}``, as a training set takes it. A name is canonical or short, and may end in ``@version``; the newest
+        version otherwise. An entity maps key columns to values; a sole key may go by its primitive entity or its
+        entity's name; what is not needed is passed over, and a null key matches nothing. Contextual features are
+        taken from the entity, or from the ``context`` of all. The store holds the newest row alone: one that is
+        later than ``at``, in event or created time, was not known, and is missing. ``request_id`` is by default new.
 
         Raises UnknownFeature with the nearest names, NotRegistered for a feature that is not loaded online,
-        MissingColumn for a key that is not there, InvalidType, InvalidValue and NameClash for a request that makes no
-        sense, StorageError and CorruptData.
+        MissingColumn for a key or a contextual feature that is not there, InvalidType, InvalidValue and NameClash for
+        a request that makes no sense, TimedOut after ``timeout`` seconds, StorageError and CorruptData.
         """
         now = datetime.now(timezone.utc)
-        _check(entities, features, at)
-        routes = self._routed(features)
-        moments = [moment(at, now, each) for each in routes]
-        found = self._rows(routes, entities)
-        plan = list(zip(features, routes, moments, strict=True))
-        return [
-            FeatureVector(tuple(judged(name, each, found[_place(each)][i], then) for name, each, then in plan))
-            for i in range(len(entities))
-        ]
+        _check(entities, at, context)
+        patience = self._timeout if timeout is None else _seconds("timeout", timeout)
+        request = Request(
+            entities, _NOTHING if context is None else context, at, now, request_id or os.urandom(16).hex()
+        )
+        lookup, vectors = self._vectors(features, request, patience)
+        if self._told is not None:
+            self._told(served(lookup, request, self.model, vectors))
+        return vectors
+
+    async def aread(self, entity: Entity, features: Features | None = None, **options: Any) -> FeatureVector:
+        """Return what ``read`` returns, without holding up the event loop."""
+        return (await self.aread_many([entity], features, **options))[0]
+
+    async def aread_many(
+        self, entities: Sequence[Entity], features: Features | None = None, **options: Any
+    ) -> FeatureVectors:
+        """Return what ``read_many`` returns, without holding up the event loop: the store is asked in a thread."""
+        if self._waiting is None:
+            self._waiting = ThreadPoolExecutor(_WAITING, thread_name_prefix="jukebox-asyncio")
+        call = partial(self.read_many, entities, features, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._waiting, call)
 
     def refresh(self) -> None:
-        """Forget where features lie: the next read asks the registry again."""
-        self._routes = {}
+        """Forget where features lie, and what a model was trained on: the next read asks again."""
+        self._lookups, self._trained = {}, None
 
     def close(self) -> None:
-        """Let go of the connections to online stores that this reader opened; the next read opens them again."""
-        for store in self._opened.values():
-            store.close()
+        """Let go of threads and of connections to online stores; the next read opens them again."""
+        self._stores.close()
+        if self._waiting is not None:
+            self._waiting.shutdown(wait=False, cancel_futures=True)
+            self._waiting = None
 
     def __enter__(self) -> Self:
         """Return the reader."""
@@ -86,56 +186,82 @@ class FeatureReader:
         """Close the reader."""
         self.close()
 
-    def _routed(self, features: Sequence[str]) -> list[Route]:
-        routes = self._routes
-        new = [name for name in features if name not in routes]
-        for name, feature in zip(new, registered(self._registry, new), strict=True):
-            routes[name] = self._route(feature)
-        return [routes[name] for name in features]
+    async def __aenter__(self) -> Self:
+        """Return the reader."""
+        return self
 
-    def _route(self, feature: RegisteredFeature) -> Route:
-        source = self._registry.online_source(feature.versioned)
-        return route(feature, source, self._online(source.store).layout(source.table))
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the reader."""
+        self.close()
 
-    def _rows(
-        self, routes: Sequence[Route], entities: Sequence[Mapping[str, Any]]
-    ) -> dict[_Place, Sequence[Row | None]]:
-        tables: dict[tuple[str, str], dict[Way, None]] = defaultdict(dict)
-        for each in routes:
-            tables[each.source.store, each.source.table][each.way] = None
-        rows: dict[_Place, Sequence[Row | None]] = {}
-        asked = {place: [way.key(entity) for way in ways for entity in entities] for place, ways in tables.items()}
-        for (store, table), keys in asked.items():
-            answers = self._online(store).read(table, keys)
-            for count, way in enumerate(tables[store, table]):
-                rows[store, table, way] = answers[count * len(entities) : (count + 1) * len(entities)]
-        return rows
+    def _vectors(
+        self, features: Features | None, request: Request, timeout: float | None
+    ) -> tuple[Lookup, FeatureVectors]:
+        lookup = self._find(features)
+        try:
+            return lookup, self._answered(lookup, request, timeout)
+        except (NotRegistered, SourceChanged):
+            # What the registry said has changed: a table was loaded anew, under another name or with other columns.
+            self._lookups.pop(_key(features), None)
+            now = self._find(features)
+            if now == lookup:
+                raise
+        return now, self._answered(now, request, timeout)
 
-    def _online(self, uri: str) -> OnlineStore:
-        if self._store is not None:
-            return self._store
-        if uri not in self._opened:
-            self._opened[uri] = open_online(uri)
-        return self._opened[uri]
+    def _answered(self, lookup: Lookup, request: Request, timeout: float | None) -> FeatureVectors:
+        given = checked(lookup, request)
+        return answered(lookup, request, given, self._stores.rows(lookup, request.entities, timeout))
+
+    def _find(self, features: Features | None) -> Lookup:
+        """Return the lookup of a request; what its lists and mappings hold is compared, not where they stand."""
+        key = _key(features)
+        found = self._lookups.get(key)
+        if found is None:
+            found = looked_up(self._entries(features), self._registry, self._stores.open)
+            if len(self._lookups) >= _MOST_LOOKUPS:
+                self._lookups = {}
+            self._lookups[key] = found
+        return found
+
+    def _entries(self, features: Features | None) -> tuple[Entry, ...]:
+        if features is not None:
+            return entries_of(features)
+        if self.trained is None:
+            raise InvalidValue("no feature is asked for; a reader that is for no model takes their names")
+        return self.trained.entries
 
 
-_Place = tuple[str, str, "Way"]
+def _key(features: Features | None) -> Any:
+    if features is None or isinstance(features, Mapping):
+        return None if features is None else entries_of(features)
+    try:
+        key = tuple(features)
+        hash(key)
+    except TypeError as exc:
+        raise InvalidType(f"features is {features!r}; it takes a list of names, or a mapping from them") from exc
+    # The text "ab" is not the list of "a" and "b".
+    return entries_of(features) if isinstance(features, str | bytes) else key
 
 
-def _place(of: Route) -> _Place:
-    return of.source.store, of.source.table, of.way
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidType(f"{name} is {value!r}; it is a number of seconds")
+    if not value > 0:
+        raise InvalidValue(f"{name} is {value}; it is more than 0 seconds")
+    return float(value)
 
 
-def _check(entities: Sequence[Mapping[str, Any]], features: Sequence[str], at: datetime | None) -> None:
-    if isinstance(features, (str, bytes)):
-        raise InvalidType(f"features is the text {features!r}; it takes a list of names")
-    if len(features) == 0:
-        raise InvalidValue("no feature is asked for")
-    twice = next((name for place, name in enumerate(features) if name in features[:place]), None)
-    if twice is not None:
-        raise NameClash(f"feature '{twice}' is asked for twice")
+def _check(entities: Sequence[Entity], at: datetime | None, context: Entity | None) -> None:
+    if isinstance(entities, str | bytes | Mapping) or not isinstance(entities, Sequence):
+        raise InvalidType(f"entities is {entities!r}; it takes a list of mappings from key columns to values")
     for entity in entities:
         if not isinstance(entity, Mapping):
             raise InvalidType(f"an entity maps key columns to values, such as {{'user': 7}}; {entity!r} does not")
+    if context is not None and not isinstance(context, Mapping):
+        raise InvalidType(f"the context maps names to values; {context!r} does not")
     if at is not None and not isinstance(at, datetime):
         raise InvalidType(f"'at' is a datetime, not {at!r}")

@@ -2,48 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import MissingColumn
+from jukebox.core.cells import plain_type
+from jukebox.errors import InvalidType, MissingColumn
+from jukebox.features.data_types import arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
+
+    import pyarrow as pa
 
     from jukebox.core.layouts import Layout
+    from jukebox.engine.requests import Asked, Entry
     from jukebox.stores import OnlineSource, RegisteredFeature
 
 
 @dataclass(frozen=True)
 class Way:
-    """How an entity names a row: by the key columns, or a sole key by its primitive entity or its entity's name."""
+    """How an entity names a row: what it calls each key column; a sole key also by its primitive entity or entity."""
 
-    feature: str
-    keys: tuple[str, ...]
+    feature: str = field(compare=False)
+    keys: tuple[tuple[str, str], ...]
     other_names: tuple[str, ...]
 
     def key(self, entity: Mapping[str, Any]) -> dict[str, Any]:
         """Return the key columns of ``entity``; raises MissingColumn with the names that would do."""
         if len(self.keys) == 1:
-            for name in (*self.keys, *self.other_names):
+            [(given, column)] = self.keys
+            if given in entity:
+                return {column: entity[given]}
+            for name in self.other_names:
                 if name in entity:
-                    return {self.keys[0]: entity[name]}
-        missing = [name for name in self.keys if name not in entity]
+                    return {column: entity[name]}
+        missing = [name for name, _ in self.keys if name not in entity]
         if missing:
             names = " or ".join(map(repr, [*missing, *self.other_names] if len(self.keys) == 1 else missing[:1]))
             there = ", ".join(map(repr, entity)) or "nothing"
             raise MissingColumn(f"feature '{self.feature}' is read by {names}, and the entity has {there}")
-        return {name: entity[name] for name in self.keys}
+        return {column: entity[name] for name, column in self.keys}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that an entity may give a part of the key by."""
+        return (*(name for name, _ in self.keys), *self.other_names)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of time that a feature's rows are judged by; features of the same rules are judged once."""
+
+    timed: bool
+    created: bool
+    zoned: bool
+    max_age: timedelta | None
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where one registered feature is read: a column of a table of an online store."""
+    """Where one registered feature is read: a column of a table of an online store, and what it is called there."""
 
+    name: str
     registered: RegisteredFeature
     source: OnlineSource
     way: Way
-    zoned: bool
+    rules: Rules
+    type: pa.DataType
 
     @property
     def column(self) -> str:
@@ -51,14 +77,38 @@ class Route:
         return self.registered.name.name
 
 
-def route(registered: RegisteredFeature, source: OnlineSource, layout: Layout) -> Route:
-    """Return the route to a feature; raises MissingColumn where the table has no column of its name."""
+def route(entry: Entry, asked: Asked, registered: RegisteredFeature, source: OnlineSource, layout: Layout) -> Route:
+    """Return the route to a feature.
+
+    Raises MissingColumn where the table has no column of its name, or keys are mapped to what is no key, and
+    InvalidType where the table's column is not of the type that the feature is registered with.
+    """
     if registered.name.name not in layout.value_names:
         raise MissingColumn(
             f"online table '{source.table}' has no column '{registered.name.name}' of '{registered.versioned}'; "
             f"it has {', '.join(layout.value_names)}"
         )
+    held, declared = layout.schema.field(registered.name.name).type, arrow_type(registered.feature.data_type)
+    if declared is not None and plain_type(declared) != held:
+        raise InvalidType(
+            f"online table '{source.table}' holds {held} for '{registered.versioned}', which is registered as "
+            f"{registered.feature.data_type}; load it again"
+        )
+    endpoint = registered.feature.endpoint
+    rules = Rules(not endpoint.static, endpoint.table_created_time is not None, layout.zoned, asked.max_age)
+    return Route(entry.column, registered, source, _way(entry, registered), rules, held)
+
+
+def _way(entry: Entry, registered: RegisteredFeature) -> Way:
     keys = registered.feature.endpoint.keys
-    others = dict.fromkeys([*(key.primitive_entity for key in keys), registered.name.entity])
-    way = Way(registered.name.short, tuple(key.column for key in keys), tuple(others) if len(keys) == 1 else ())
-    return Route(registered, source, way, layout.zoned)
+    columns = [key.column for key in keys]
+    unknown = [key for key in entry.keys.values() if key not in columns]
+    if unknown:
+        there = ", ".join(columns) or "none"
+        raise MissingColumn(f"'{entry.name}' is asked for by '{unknown[0]}', which is no key of it; keys are {there}")
+    given = {column: name for name, column in entry.keys.items()}
+    named = tuple((given.get(column, column), column) for column in columns)
+    # A role has a name of its own: by its primitive entity the origin would pass for the destination.
+    free = len(keys) == 1 and columns[0] not in given
+    others = dict.fromkeys([*(key.primitive_entity for key in keys), registered.name.entity]) if free else ()
+    return Way(registered.name.short, named, tuple(others))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -110,6 +111,9 @@ class Registry(Protocol):
     def online_source(self, versioned: str) -> OnlineSource:
         """Return where a versioned feature is served; raises NotRegistered."""
 
+    def remove_online_source(self, versioned: Iterable[str]) -> None:
+        """Make versioned features known as served nowhere; raises UnknownFeature."""
+
     def record(
         self,
         component: str,
@@ -140,7 +144,8 @@ class Registry(Protocol):
 class Written:
     """What a write did: of the rows ``given``, how many changed the store, and how many a newer row had beaten.
 
-    The rest stood in the store already, just as they were given.
+    The rest stood in the store already, just as they were given. A store that does not read before it writes counts
+    as written what it was sent, be it there already or to be beaten by a newer row when it is read.
     """
 
     given: int
@@ -153,11 +158,24 @@ class Written:
         return self.given - self.written - self.older
 
 
+@dataclass(frozen=True)
+class Versions:
+    """The versions of an online table: which is served, None where none is yet, and which there are, ascending."""
+
+    current: int | None
+    held: tuple[int, ...]
+
+
+# Rows that are done with, of how many there are.
+Loaded = Callable[[int, int], None]
+
+
 class OnlineStore(Protocol):
     """A store of feature rows by key; newest (event time, created time) wins whatever the order of writes.
 
     A table's columns, keys, times and types are those of its first write. Columns that are no key and no time are
-    values; the row of a key is replaced whole.
+    values; the row of a key is replaced whole. A table has versions, one of which is served: rows may be written to
+    another one, which takes its place in one moment, and gives it back.
     """
 
     def write(
@@ -168,28 +186,52 @@ class OnlineStore(Protocol):
         keys: Sequence[str],
         event_time: str | None,
         created_time: str | None = None,
+        entity: str | None = None,
+        version: int | None = None,
+        progress: Loaded | None = None,
     ) -> Written:
         """Make the store hold the newest row of each key, of what it held and ``rows``.
 
         Of equal (event, created) the last in ``rows``, and the last write, wins: it is a correction. A null created
-        time ranks lowest. ``event_time`` None is for static rows, of which the last write wins. A write that breaks
-        off leaves part of it done, and the same write again completes it. Raises MissingColumn, NameClash,
-        InvalidType for other columns or types than the table's, InvalidValue for a null in a key or in the event
-        time, StorageError and CorruptData.
+        time ranks lowest. ``event_time`` None is for static rows, of which the last write wins. ``entity`` is what
+        the rows describe, by default the names of their keys. ``version`` is by default the one that is served, and
+        a new table's first is; another one is served by ``serve`` alone. A write that breaks off leaves part of it
+        done, and the same write again completes it. Raises MissingColumn, NameClash, InvalidType for other columns or
+        types than the table's, InvalidValue for a null in a key or in the event time and for what the store cannot
+        hold, StorageError and CorruptData.
         """
 
-    def read(self, table: str, entities: Sequence[Mapping[str, Any]]) -> Sequence[Row | None]:
+    def read(
+        self, table: str, entities: Sequence[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> Sequence[Row | None]:
         """Return the row of each entity, a mapping that holds the key columns; None where there is none.
 
-        All are read in one round, as they stood at one moment. Raises NotRegistered for a table that is not there,
-        MissingColumn and InvalidType for an entity that does not fit its keys, StorageError and CorruptData.
+        Raises NotRegistered for a table that is not there, MissingColumn and InvalidType for an entity that does not
+        fit its keys, TimedOut where there is no answer in ``timeout`` seconds, StorageError and CorruptData.
         """
+
+    def read_tables(
+        self, asked: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, timeout: float | None = None
+    ) -> Sequence[Sequence[Row | None]]:
+        """Return for each table and its entities what ``read`` returns, all of it read in one round."""
 
     def layout(self, table: str) -> Layout:
         """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
 
     def tables(self) -> Sequence[str]:
-        """Return the names of the tables, in order."""
+        """Return the names of the tables that are served, in order."""
+
+    def versions(self, table: str) -> Versions:
+        """Return the versions of a table; of one that is not there none are held."""
+
+    def serve(self, table: str, version: int) -> None:
+        """Make a table's version the one that is served, in one moment; raises NotRegistered where it is not there."""
+
+    def drop(self, table: str, version: int | None = None) -> None:
+        """Take away a version of a table that is not served, or by default the table; what is not there is no error.
+
+        Raises InvalidValue for the version that is served.
+        """
 
     def close(self) -> None:
         """Let go of connections; the next call opens them again."""

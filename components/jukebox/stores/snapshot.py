@@ -134,6 +134,10 @@ class SnapshotRegistry:
             raise NotRegistered(f"'{name}' has not been loaded online")
         return self._online[name]
 
+    def remove_online_source(self, versioned: Iterable[str]) -> NoReturn:  # noqa: ARG002
+        """Raise StorageError."""
+        raise self._refused("an online unload")
+
     def record(
         self,
         component: str,

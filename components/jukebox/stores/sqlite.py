@@ -2,7 +2,7 @@
 
 ::
 
-    tables  id, name, layout          the columns of a table, fixed by its first write
+    tables  id, name, version, served, layout   the columns of a table's version, fixed by its first write
     cells   table_id, key, event, created, cell
 
 ``key`` is ``core.rowkeys``, ``cell`` is ``core.cells``; ``event`` and ``created`` repeat the cell's times so that SQL
@@ -12,9 +12,7 @@ can compare them, as integers in the unit of the table's column, the least integ
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,25 +22,19 @@ import pyarrow as pa
 from jukebox.core import rowkeys
 from jukebox.core.asof_times import LOWEST, ticks
 from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
-from jukebox.core.newest import newest
-from jukebox.errors import CorruptData, InvalidValue, NotRegistered, StorageError
-from jukebox.stores import Written
+from jukebox.core.newest import newest_rows
+from jukebox.errors import CorruptData, InvalidValue, NotRegistered
+from jukebox.stores import Versions, Written
+from jukebox.stores.sqlite_file import opened, transaction, translated
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
-_APPLICATION, _VERSION = 0x4A4B4F4E, 1  # "JKON"
+    from jukebox.stores import Loaded
+
 _ROWS_AT_ONCE, _KEYS_AT_ONCE = 10_000, 900  # SQLite before 3.32 takes 999 parameters
 
-_SCHEMA = (
-    "CREATE TABLE tables (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, layout BLOB NOT NULL)",
-    """CREATE TABLE cells (
-        table_id INTEGER NOT NULL REFERENCES tables (id), key BLOB NOT NULL,
-        event INTEGER NOT NULL, created INTEGER NOT NULL, cell BLOB NOT NULL,
-        PRIMARY KEY (table_id, key)) WITHOUT ROWID""",
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {_VERSION}",
-)
 _INCOMING = """CREATE TEMP TABLE IF NOT EXISTS incoming (
     key BLOB PRIMARY KEY, event INTEGER, created INTEGER, cell BLOB) WITHOUT ROWID"""
 _COUNT_OLDER = """SELECT count(*) FROM incoming AS i JOIN cells AS c ON c.table_id = ? AND c.key = i.key
@@ -82,31 +74,39 @@ class SqliteStore:
         keys: Sequence[str],
         event_time: str | None,
         created_time: str | None = None,
+        entity: str | None = None,
+        version: int | None = None,
+        progress: Loaded | None = None,
     ) -> Written:
         """Make the store hold the newest row of each key, in transactions of 10,000 rows; see ``OnlineStore``."""
-        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time)
-        best = _newest_rows(given, given.fitted(rows))
-        written, older = 0, rows.num_rows - best.num_rows
+        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time, entity=entity)
+        best = newest_rows(given, given.fitted(rows))
+        done = older = rows.num_rows - best.num_rows
+        written = 0
         with self._connected(create=True) as connection:
-            number, layout = _declared(connection, table, given)
+            number, layout = _declared(connection, table, given, version)
             for batch in layout.fitted(best).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE):
                 changed, beaten = _stored(connection, number, layout, batch)
-                written, older = written + changed, older + beaten
+                written, older, done = written + changed, older + beaten, done + len(batch)
+                if progress is not None:
+                    progress(done, rows.num_rows)
         return Written(rows.num_rows, written, older)
 
-    def read(self, table: str, entities: Sequence[Mapping[str, Any]]) -> list[Row | None]:
+    def read(
+        self, table: str, entities: Sequence[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> list[Row | None]:
         """Return the row of each entity, None where there is none, as all stood at one moment; see ``OnlineStore``."""
-        with self._connected(create=False) as connection, _transaction(connection, "BEGIN"):
-            number, layout = self._known(connection, table)
-            keys = [layout.row_key(entity) for entity in entities]
-            wanted = list({key for key in keys if key is not None})
-            cells: dict[bytes, bytes] = {}
-            for start in range(0, len(wanted), _KEYS_AT_ONCE):
-                some = wanted[start : start + _KEYS_AT_ONCE]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, cell FROM cells WHERE table_id = ? AND key IN ({marks})"  # noqa: S608 - marks alone
-                cells.update(connection.execute(query, (number, *some)))
-        return [layout.row(cells[key]) if key in cells else None for key in keys]
+        return self.read_tables([(table, entities)], timeout=timeout)[0]
+
+    def read_tables(
+        self,
+        asked: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
+        *,
+        timeout: float | None = None,  # noqa: ARG002 - nobody is waited for
+    ) -> list[list[Row | None]]:
+        """Return for each table and its entities what ``read`` returns, all of it as it stood at one moment."""
+        with self._connected(create=False) as connection, transaction(connection, "BEGIN"):
+            return [self._rows(connection, table, entities) for table, entities in asked]
 
     def layout(self, table: str) -> Layout:
         """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
@@ -118,6 +118,32 @@ class SqliteStore:
         with self._connected(create=False) as connection:
             return _table_names(connection)
 
+    def versions(self, table: str) -> Versions:
+        """Return the versions of a table; of one that is not there none are held."""
+        if not self._path.exists():
+            return Versions(None, ())
+        with self._connected(create=False) as connection:
+            return _versions(connection, table)
+
+    def serve(self, table: str, version: int) -> None:
+        """Make a table's version the one that is served; raises NotRegistered where it is not there."""
+        with self._connected(create=False) as connection, transaction(connection):
+            if version not in _versions(connection, table).held:
+                raise NotRegistered(f"online table '{table}' in {self._path} has no version {version}")
+            connection.execute("UPDATE tables SET served = (version = ?) WHERE name = ?", (version, table))
+
+    def drop(self, table: str, version: int | None = None) -> None:
+        """Take away a version of a table that is not served, or the table, whole; see ``OnlineStore``."""
+        if not self._path.exists():
+            return
+        with self._connected(create=False) as connection, transaction(connection):
+            if version is not None and version == _versions(connection, table).current:
+                raise InvalidValue(f"version {version} of online table '{table}' is the one that is served")
+            which = "name = ? AND version = coalesce(?, version)"
+            numbers = f"SELECT id FROM tables WHERE {which}"  # noqa: S608 - the condition is ours
+            connection.execute(f"DELETE FROM cells WHERE table_id IN ({numbers})", (table, version))  # noqa: S608
+            connection.execute(f"DELETE FROM tables WHERE {which}", (table, version))  # noqa: S608
+
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         with self._lock:
@@ -125,8 +151,22 @@ class SqliteStore:
                 self._connection.close()
             self._connection = None
 
+    def _rows(
+        self, connection: sqlite3.Connection, table: str, entities: Sequence[Mapping[str, Any]]
+    ) -> list[Row | None]:
+        number, layout = self._known(connection, table)
+        keys = [layout.row_key(entity) for entity in entities]
+        wanted = list({key for key in keys if key is not None})
+        cells: dict[bytes, bytes] = {}
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            some = wanted[start : start + _KEYS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT key, cell FROM cells WHERE table_id = ? AND key IN ({marks})"  # noqa: S608 - marks alone
+            cells.update(connection.execute(query, (number, *some)))
+        return [layout.row(cells[key]) if key in cells else None for key in keys]
+
     def _known(self, connection: sqlite3.Connection, table: str) -> tuple[int, Layout]:
-        found = _find(connection, table)
+        found = _find(connection, table, None)
         if found is None:
             names = ", ".join(_table_names(connection)) or "none"
             raise NotRegistered(f"online table '{table}' is not in {self._path}; there is {names}")
@@ -134,94 +174,40 @@ class SqliteStore:
 
     @contextmanager
     def _connected(self, *, create: bool) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self._path, self._patience):
+        with self._lock, translated(self._path, self._patience):
             # A connection that a fork has copied may not be used.
             if self._connection is None or self._process != os.getpid():
-                self._connection, self._process = _opened(self._path, self._patience, create=create), os.getpid()
+                self._connection, self._process = opened(self._path, self._patience, create=create), os.getpid()
             yield self._connection
 
 
-def _opened(path: Path, patience: float, *, create: bool) -> sqlite3.Connection:
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
-        raise StorageError(f"there is no online store at {path}; load features into it first")
-    mode = "rwc" if create else "rw"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(connection, path, patience, create=create)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, patience: float, *, create: bool) -> None:
-    if _is_empty(connection, path):
-        if not create:
-            raise StorageError(f"there is no online store in {path}; the file is empty")
-        _make(connection, path, patience)
-    connection.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
-    [application], [version], [things] = (
-        connection.execute(query).fetchone()
-        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-    )
-    if application == 0 and things == 0:
-        return True
-    if application != _APPLICATION:
-        raise CorruptData(f"{path} is a database of another program, not an online store of Jukebox")
-    if version != _VERSION:
-        raise CorruptData(f"{path} was written by another version of Jukebox: its format is {version}, not {_VERSION}")
-    return False
-
-
-def _make(connection: sqlite3.Connection, path: Path, patience: float) -> None:
-    end = time.monotonic() + patience
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError:
-            # SQLite does not wait for a lock when it changes the journal.
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-    with _transaction(connection):
-        if _is_empty(connection, path):
-            for statement in _SCHEMA:
-                connection.execute(statement)
-
-
-def _declared(connection: sqlite3.Connection, table: str, layout: Layout) -> tuple[int, Layout]:
-    with _transaction(connection):
-        statement = "INSERT INTO tables (name, layout) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
-        connection.execute(statement, (table, layout.to_bytes()))
-        found = _find(connection, table)
+def _declared(connection: sqlite3.Connection, table: str, layout: Layout, version: int | None) -> tuple[int, Layout]:
+    with transaction(connection):
+        number = version or _versions(connection, table).current or 1
+        statement = """INSERT INTO tables (name, version, served, layout) VALUES (?, ?, ?, ?)
+            ON CONFLICT (name, version) DO UPDATE SET served = served OR excluded.served"""
+        connection.execute(statement, (table, number, version is None, layout.to_bytes()))
+        found = _find(connection, table, number)
     if found is None:
         raise CorruptData(f"online table '{table}' is gone")
     found[1].require_roles(layout, table)
     return found
 
 
-def _find(connection: sqlite3.Connection, table: str) -> tuple[int, Layout] | None:
-    found = connection.execute("SELECT id, layout FROM tables WHERE name = ?", (table,)).fetchone()
+def _find(connection: sqlite3.Connection, table: str, version: int | None) -> tuple[int, Layout] | None:
+    which = "SELECT id, layout FROM tables WHERE name = ? AND CASE WHEN ? IS NULL THEN served ELSE version = ? END"
+    found = connection.execute(which, (table, version, version)).fetchone()
     return None if found is None else (found[0], layout_from_bytes(found[1]))
 
 
+def _versions(connection: sqlite3.Connection, table: str) -> Versions:
+    query = "SELECT version, served FROM tables WHERE name = ? ORDER BY version"
+    found = connection.execute(query, (table,)).fetchall()
+    return Versions(next((version for version, served in found if served), None), tuple(each for each, _ in found))
+
+
 def _table_names(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT name FROM tables ORDER BY name")]
-
-
-def _newest_rows(layout: Layout, rows: pa.Table) -> pa.Table:
-    times = [rows[name] for name in layout.time_names]
-    if layout.timed and times[0].null_count > 0:
-        raise InvalidValue(f"event time '{layout.time_names[0]}' has {times[0].null_count} nulls; when was that?")
-    event, created = times[0] if layout.timed else None, times[-1] if layout.created else None
-    return rows.take(pa.array(newest(rowkeys.encode(rows, layout.key_names), event, created)))
+    return [name for (name,) in connection.execute("SELECT name FROM tables WHERE served ORDER BY name")]
 
 
 def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: pa.RecordBatch) -> tuple[int, int]:
@@ -229,7 +215,7 @@ def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: p
     rows = pa.Table.from_batches([batch])
     keys = rowkeys.encode(rows, layout.key_names).to_pylist()
     columns = [*_ranks(layout, rows), layout.cells(batch).to_pylist()]
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute(_INCOMING)
         connection.execute("DELETE FROM incoming")
         connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", zip(keys, *columns, strict=True))
@@ -246,32 +232,3 @@ def _ranks(layout: Layout, rows: pa.Table) -> list[list[int]]:
         ranks[~known] = LOWEST
         numbers.append(ranks.tolist())
     return [numbers.pop(0) if layout.timed else lowest, numbers.pop() if layout.created else lowest]
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # A full disk has rolled back already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _translated(path: Path, patience: float) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as exc:
-        if "locked" in str(exc) or "busy" in str(exc):
-            raise StorageError(f"online store {path} was locked by another process for {patience:g} s") from exc
-        raise StorageError(f"online store {path} cannot be used: {exc}") from exc
-    except sqlite3.DatabaseError as exc:
-        raise CorruptData(f"{path} is no online store: {exc}") from exc
-    except (StorageError, CorruptData):
-        raise
-    except OSError as exc:
-        raise StorageError(f"online store {path} cannot be used: {exc}") from exc

@@ -188,6 +188,11 @@ class MlmdRegistry:
         """Return where a versioned feature is served; raises NotRegistered where it is not, and UnknownFeature."""
         return sources.online_of(self._store, self._held(*split_version(versioned)).registered.versioned)
 
+    def remove_online_source(self, versioned: Iterable[str]) -> None:
+        """Make versioned features known as served nowhere; raises UnknownFeature."""
+        unserved = [self._held(*split_version(name)).registered for name in versioned]
+        sources.unset_online(self._store, self._online_changes, unserved)
+
     def record(
         self,
         component: str,

@@ -82,6 +82,18 @@ def set_online(store: Store, ledger: Ledger, source: OnlineSource, features: Ite
         "fingerprint": source.fingerprint,
         "loaded_at": source.loaded_at.isoformat(),
     }
+    _serve(store, ledger, value, features)
+
+
+def unset_online(store: Store, ledger: Ledger, features: Iterable[RegisteredFeature]) -> None:
+    """Make features served nowhere, all of them at once, with the ledger's next entry.
+
+    MLMD takes no context away, so theirs hold nothing.
+    """
+    _serve(store, ledger, {}, features)
+
+
+def _serve(store: Store, ledger: Ledger, value: dict[str, Any], features: Iterable[RegisteredFeature]) -> None:
     type_id, versioned = context_type(store, ONLINE_SOURCE), [feature.versioned for feature in features]
 
     def attempt() -> None:
@@ -94,7 +106,8 @@ def set_online(store: Store, ledger: Ledger, source: OnlineSource, features: Ite
 
 def all_online(store: Store) -> dict[str, OnlineSource]:
     """Return every online source by the MLMD name of the version that it serves."""
-    return {context.name: _online(context) for context in store.call("get_contexts_by_type", ONLINE_SOURCE)}
+    found = ((context.name, _online(context)) for context in store.call("get_contexts_by_type", ONLINE_SOURCE))
+    return {name: source for name, source in found if source is not None}
 
 
 def online_of(store: Store, versioned: str) -> OnlineSource:
@@ -102,11 +115,16 @@ def online_of(store: Store, versioned: str) -> OnlineSource:
     context = store.call("get_context_by_type_and_name", ONLINE_SOURCE, node_name(versioned))
     if context is None:
         raise NotRegistered(f"'{versioned}' has not been loaded online")
-    return _online(context)
+    source = _online(context)
+    if source is None:
+        raise NotRegistered(f"'{versioned}' has not been loaded online since it was unloaded")
+    return source
 
 
-def _online(context: pb.Context) -> OnlineSource:
+def _online(context: pb.Context) -> OnlineSource | None:
     value = json.loads(text_of(context, "source"))
+    if not value:
+        return None
     loaded_at = datetime.fromisoformat(value["loaded_at"])
     return OnlineSource(**{**value, "features": tuple(value["features"]), "loaded_at": loaded_at})
 

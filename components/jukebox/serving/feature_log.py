@@ -1,0 +1,197 @@
+"""Keeping a log of every vector that is served, beside the reads and never in their way."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jukebox.errors import InvalidValue, reason
+from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed
+from jukebox.stores import place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from jukebox.serving.log_buffers import Entities
+    from jukebox.serving.served import Served
+
+    Told = tuple[Served, Entities] | threading.Event
+
+_WAKE = 0.5
+_COUNTED = ("offered", "written", "left_out", "dropped", "failed", "files")
+
+
+@dataclass(frozen=True)
+class LogCounts:
+    """What became of served vectors.
+
+    ``offered`` is the sum of ``waiting`` (told, or in a file that is not written yet), ``written`` (in ``files``),
+    ``left_out`` (their key is not sampled), ``dropped`` (the queue was full, or the log closed) and ``failed`` (a
+    file could not be written, or a value has no place in one; ``error`` says why the last time).
+    """
+
+    offered: int = 0
+    written: int = 0
+    left_out: int = 0
+    dropped: int = 0
+    failed: int = 0
+    files: int = 0
+    error: str | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many are on their way to a file."""
+        return self.offered - self.written - self.left_out - self.dropped - self.failed
+
+
+class FeatureLog:
+    """Writes what a reader serves to Parquet files below ``folder``, by date; give it to the reader as what to tell.
+
+    A call puts the round into a queue and returns: it never waits and never raises. A thread takes ``sample`` of the
+    keys, each with all of its vectors or with none (``sample_by`` names the parts of the key that decide), and writes
+    a file when ``rotate_bytes`` are held, or ``rotate_seconds`` after its first vector. A file is there whole or not
+    at all: a crash loses what was not written yet. At most ``capacity`` vectors wait for the thread, others are
+    dropped and counted. May be made before a server forks: each process has a thread and files of its own.
+
+    Raises InvalidValue for limits of nothing and for a share beyond 0 to 1.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        sample: float = 1.0,
+        sample_by: Collection[str] | None = None,
+        capacity: int = 10_000,
+        rotate_bytes: int = 16 << 20,
+        rotate_seconds: float = 60.0,
+    ) -> None:
+        if not 0 <= sample <= 1:
+            raise InvalidValue(f"sample is {sample}; it is a share between 0 and 1")
+        for name, limit in (("capacity", capacity), ("rotate_bytes", rotate_bytes), ("rotate_seconds", rotate_seconds)):
+            if limit <= 0:
+                raise InvalidValue(f"{name} is {limit}; it is more than 0")
+        self.folder = place(folder)
+        self._sampled: Callable[[Any], bool] = lambda entity: is_sampled(entity, sample, sample_by)
+        self._capacity, self._rotate = capacity, (rotate_bytes, rotate_seconds)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self._tally, self._queued, self._error = dict.fromkeys(_COUNTED, 0), 0, ""
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._buffers: dict[Hashable, Buffer] = {}
+
+    @property
+    def counts(self) -> LogCounts:
+        """What became of the vectors so far."""
+        with self._lock:
+            return LogCounts(**self._tally, error=self._error or None)
+
+    def __call__(self, served: Served) -> None:
+        """Take a round; the caller's entities may be changed afterwards."""
+        if os.getpid() != self._pid:
+            # After a fork the thread is gone, and what it held is the parent's to write.
+            self._reset()
+        vectors = len(served.entities)
+        with self._lock:
+            fits = self._queued + vectors <= self._capacity and not self._closing
+            self._queued += vectors * fits
+            self._tally["offered"] += vectors
+            self._tally["dropped"] += vectors * (not fits)
+            if fits and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="jukebox-feature-log", daemon=True)
+                self._thread.start()
+                # A program that forgets to close the log has its last vectors in it all the same.
+                atexit.register(self.close)
+        if fits:
+            self._told.put((served, [dict(entity) for entity in served.entities]))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Return whether all that was told before is in files within ``timeout`` seconds, or has failed."""
+        with self._lock:
+            running = self._thread is not None and self._pid == os.getpid()
+        if not running:
+            return True
+        done = threading.Event()
+        self._told.put(done)
+        return done.wait(timeout)
+
+    def close(self, timeout: float | None = 30.0) -> bool:
+        """Write what is held and take no more; return what ``flush`` does."""
+        with self._lock:
+            self._closing = True
+        return self.flush(timeout)
+
+    def __enter__(self) -> Self:
+        """Return the log."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the log."""
+        self.close()
+
+    def _run(self) -> None:
+        told: Told | None
+        while True:
+            told = None
+            with contextlib.suppress(queue.Empty):
+                told = self._told.get(timeout=min(_WAKE, self._rotate[1]))
+            if isinstance(told, threading.Event):
+                self._write(list(self._buffers))
+                told.set()
+            elif told is not None:
+                self._take(*told)
+            self._write(self._due())
+
+    def _take(self, served: Served, entities: Entities) -> None:
+        vectors = len(entities)
+        told = {"failed": vectors}
+        try:
+            places = [at for at, entity in enumerate(entities) if self._sampled(entity)]
+            for keys, some in keyed(entities, places).items():
+                shape = (asked_of(served.features), keys)
+                if shape not in self._buffers:
+                    self._buffers[shape] = Buffer(served.features, keys, time.monotonic())
+                self._buffers[shape].add(served, entities, some)
+            told = {"left_out": vectors - len(places)}
+        except Exception as exc:  # noqa: BLE001 - whatever was served, the log goes on
+            self._error = reason(exc)
+        with self._lock:
+            self._queued -= vectors
+            self._add(told)
+
+    def _due(self) -> list[Hashable]:
+        most, longest = self._rotate
+        now, held = time.monotonic(), sum(buffer.bytes for buffer in self._buffers.values())
+        return [shape for shape, buffer in self._buffers.items() if held >= most or now - buffer.since >= longest]
+
+    def _write(self, shapes: list[Hashable]) -> None:
+        for shape in shapes:
+            buffer = self._buffers.pop(shape)
+            try:
+                path = buffer.write(self.folder)
+                told = {"written": buffer.rows, "files": int(path is not None), "failed": buffer.failed}
+            except Exception as exc:  # noqa: BLE001 - a full disk is counted, and reads go on
+                told, buffer.error = {"failed": buffer.rows + buffer.failed}, reason(exc)
+            with self._lock:
+                self._error = buffer.error or self._error
+                self._add(told)
+
+    def _add(self, told: Mapping[str, int]) -> None:
+        for name, count in told.items():
+            self._tally[name] += count

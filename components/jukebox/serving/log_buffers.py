@@ -1,0 +1,167 @@
+"""Served vectors on their way to a file of the log: one buffer for each set of features and kinds of keys."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jukebox.core import rowkeys
+from jukebox.engine.served_logs import ABOUT, STATUS_TYPE, column_of, event_time_of, key_column, key_type, status_of
+from jukebox.errors import InvalidValue, reason
+from jukebox.formats import parquet
+from jukebox.storage import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from jukebox.serving.served import Served, ServedFeature
+    from jukebox.storage import Place
+
+Asked = tuple[Any, ...]
+"""Which features a round has, and how they were asked for: equal for rounds of equal columns."""
+Entities = Sequence[Mapping[str, Any]]
+
+_WORD = 2**64
+# Arrow arrays of single rows cost fifty times what rows of this many cost.
+_ROWS_AT_ONCE = 512
+
+
+def is_sampled(entity: Mapping[str, Any], share: float, by: Collection[str] | None = None) -> bool:
+    """Return whether the vectors of an entity are logged: a hash of its key says so, always and everywhere the same.
+
+    ``by`` names the parts of the key that are hashed, by default all. Raises InvalidType for what is no key.
+    """
+    if share >= 1:
+        return True
+    parts = [value for name, value in entity.items() if by is None or name in by]
+    # By values alone: one key may go by several names. A null matches nothing, but who asks with one is logged too.
+    encoded = sorted(b"" if value is None else rowkeys.encode_one([value]) for value in parts)
+    digest = hashlib.blake2b(b"".join(encoded), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * _WORD
+
+
+def asked_of(features: Sequence[ServedFeature]) -> Asked:
+    """Return what tells the columns of a round from those of others."""
+    return tuple(
+        [
+            each.feature if each.max_age is None and not each.keys else (each.feature, each.max_age, *each.keys.items())
+            for each in features
+        ]
+    )
+
+
+def columns_of(features: Sequence[ServedFeature]) -> dict[str, int]:
+    """Return the columns of the log that features go to, by name, with their places; of two alike the last counts."""
+    named = {column_of(each.feature, each.max_age, each.keys): place for place, each in enumerate(features)}
+    return dict(sorted(named.items()))
+
+
+def keyed(entities: Entities, places: Sequence[int]) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    """Return which entities have keys of which kinds: by pairs of a column and its name in the entity, sorted.
+
+    Raises InvalidType for what is no key.
+    """
+    found: dict[tuple[tuple[str, str], ...], list[int]] = defaultdict(list)
+    for place in places:
+        given = [(key_column(name, value), name) for name, value in entities[place].items() if value is not None]
+        found[tuple(sorted(given)) if len(given) > 1 else tuple(given)].append(place)
+    return found
+
+
+class Buffer:
+    """Rows of equal columns that no file holds yet, since when, and how many bytes they take, as far as is known."""
+
+    def __init__(self, features: Sequence[ServedFeature], keys: Sequence[tuple[str, str]], since: float) -> None:
+        self.since, self.rows, self.bytes, self.failed = since, 0, 0, 0
+        self.error: str | None = None
+        self._keys, self._features = [name for _, name in keys], list(columns_of(features).values())
+        self._types: dict[str, pa.DataType | None] = dict(zip(ABOUT.names, ABOUT.types, strict=True))
+        self._types |= {column: key_type(column) for column, _ in keys}
+        for column, place in columns_of(features).items():
+            self._types |= {column: features[place].type, event_time_of(column): None, status_of(column): STATUS_TYPE}
+        self._times = {event_time_of(column) for column in columns_of(features)}
+        self._waiting: list[list[Any]] = [[] for _ in self._types]
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, served: Served, entities: Entities, places: Sequence[int]) -> None:
+        """Take in the vectors of a round at ``places``, of these columns: all of them, or none after an error."""
+        count = len(places)
+        rows: list[Sequence[Any]] = [[served.request_id] * count, places, [served.model] * count]
+        rows.append([served.served_at] * count)
+        rows += [[entities[place][name] for place in places] for name in self._keys]
+        for at in self._features:
+            feature = served.features[at]
+            rows += (feature.values, feature.event_times, feature.statuses)
+        if count < len(entities):
+            told = 4 + len(self._keys)
+            rows[told:] = [[column[place] for place in places] for column in rows[told:]]
+        if any(len(column) != count for column in rows):
+            raise InvalidValue("a feature was told with another number of values than there are entities")
+        for waiting, column in zip(self._waiting, rows, strict=True):
+            waiting.extend(column)
+        self.rows += count
+        if len(self._waiting[0]) >= _ROWS_AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        rows, self._waiting = self._waiting, [[] for _ in self._waiting]
+        batches = self._batches_of(rows)
+        self._batches += batches
+        self.bytes += sum(batch.nbytes for batch in batches)
+
+    def _batches_of(self, rows: Sequence[list[Any]]) -> list[pa.RecordBatch]:
+        """Return the rows as batches; those that have no place in one are counted, and no others with them."""
+        count = len(rows[0])
+        try:
+            pairs = zip(rows, self._types.items(), strict=True)
+            arrays = [
+                pa.array(values, _clock(values) if name in self._times else kind) for values, (name, kind) in pairs
+            ]
+            return [pa.RecordBatch.from_arrays(arrays, names=list(self._types))] if count else []
+        except Exception as exc:  # noqa: BLE001 - a value may raise whatever it likes
+            if count == 1:
+                self.failed, self.rows, self.error = self.failed + 1, self.rows - 1, reason(exc)
+                return []
+        halves = (slice(count // 2), slice(count // 2, None))
+        return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]
+
+    def write(self, folder: str) -> Place | None:
+        """Make a new file of the log hold the rows, whole or not at all; None where there are none.
+
+        Raises StorageError.
+        """
+        self._settle()
+        if not self._batches:
+            return None
+        now = datetime.now(timezone.utc)
+        name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{parquet.SUFFIX}"
+        path = place_of(folder) / f"date={now.date().isoformat()}" / name
+        table = pa.Table.from_batches(_alike(self._batches)).combine_chunks()
+        parquet.write(path, table.to_batches(), schema=table.schema)
+        return path
+
+
+def _clock(times: Sequence[datetime | None]) -> pa.DataType | None:
+    first = next((time for time in times if time is not None), None)
+    return None if first is None else pa.timestamp("us", None if first.tzinfo is None else "UTC")
+
+
+def _alike(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Return the batches in one schema: a column of nulls alone in some has its type from the others."""
+    types: dict[str, pa.DataType] = {}
+    for batch in batches:
+        for each in batch.schema:
+            if pa.types.is_null(types.get(each.name, pa.null())):
+                types[each.name] = each.type
+    schema = pa.schema(types.items())
+    return [
+        pa.RecordBatch.from_arrays([batch.column(at).cast(kind) for at, kind in enumerate(schema.types)], schema=schema)
+        for batch in batches
+    ]

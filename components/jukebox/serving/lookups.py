@@ -1,0 +1,158 @@
+"""From a request to a lookup: what the registry says of its features, and what the stores say of their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jukebox.core import rowkeys
+from jukebox.engine.catalog import registered
+from jukebox.engine.label_keys import require_as_held
+from jukebox.engine.requests import Entry, asked, normalized
+from jukebox.errors import InvalidType, InvalidValue, NameClash
+from jukebox.serving.contextual import Given, given
+from jukebox.serving.routes import Route, Rules, Way, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from jukebox.core.layouts import Layout
+    from jukebox.stores import OnlineStore, RegisteredFeature, Registry
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """A table that a lookup reads, and the ways by which an entity names its rows."""
+
+    store: str
+    table: str
+    layout: Layout
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A request that the registry has been asked about: its features in order, and the tables that they are read from.
+
+    Rows come in groups, one for each way of each table; ``groups`` names for each feature its group, None where it is
+    contextual, and its place among ``rules``, the distinct pairs of a group and the rules that its rows are judged by.
+    """
+
+    entries: tuple[Entry, ...]
+    features: tuple[Route | Given, ...]
+    tables: tuple[TableRead, ...]
+    groups: tuple[tuple[int, int] | None, ...]
+    rules: tuple[tuple[int, Rules], ...]
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What entities are named by, under every name that would do, and of what kind it is, as row keys call it."""
+        kinds: dict[str, str] = {}
+        for read in self.tables:
+            for way in read.ways:
+                for name, column in way.keys:
+                    kind = rowkeys.kind(read.layout.schema.field(column).type)
+                    kinds |= dict.fromkeys((name, *way.other_names), kind)
+        return kinds
+
+    @cached_property
+    def context(self) -> tuple[Given, ...]:
+        """The contextual features."""
+        return tuple(each for each in self.features if isinstance(each, Given))
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The features as answers are made of them."""
+        return tuple(map(_slot, self.features, self.groups))
+
+
+class Slot(NamedTuple):
+    """Where a feature's values come from: a column of a group of rows and a verdict on them, or what was passed."""
+
+    name: str
+    feature: str
+    type: pa.DataType | None
+    column: str
+    group: int
+    verdict: int | None
+
+
+def _slot(feature: Route | Given, place: tuple[int, int] | None) -> Slot:
+    column = feature.column if isinstance(feature, Route) else ""
+    group, verdict = (0, None) if place is None else place
+    return Slot(feature.name, feature.registered.versioned, feature.type, column, group, verdict)
+
+
+def entries_of(features: Mapping[str, Any] | Sequence[str]) -> tuple[Entry, ...]:
+    """Return what is asked, each feature called as it was asked for, or as the mapping says.
+
+    Raises InvalidType, InvalidValue and NameClash for a request that makes no sense.
+    """
+    if isinstance(features, str | bytes) or not isinstance(features, Mapping | Sequence):
+        raise InvalidType(f"features is {features!r}; it takes a list of names, or a mapping from them")
+    if len(features) == 0:
+        raise InvalidValue("no feature is asked for")
+    if isinstance(features, Mapping):
+        return tuple(normalized(features))
+    wrong = next((name for name in features if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise InvalidType(f"the request asks for {wrong!r}; it asks for features by name")
+    twice = next((name for place, name in enumerate(features) if name in features[:place]), None)
+    if twice is not None:
+        raise NameClash(f"feature '{twice}' is asked for twice")
+    return tuple(Entry(name, name) for name in features)
+
+
+def looked_up(entries: tuple[Entry, ...], registry: Registry, online: Callable[[str], OnlineStore]) -> Lookup:
+    """Return where the features of a request lie; raises what ``FeatureReader.read_many`` says."""
+    late = next((entry for entry in entries if entry.last_non_null), None)
+    if late is not None:
+        raise InvalidValue(
+            f"'{late.name}' is asked for as last_non_null, and an online table holds the newest row of a key alone"
+        )
+    found = registered(registry, [entry.name for entry in entries])
+    for entry, feature in zip(entries, found, strict=True):
+        require_as_held(entry.written, entry.keys, feature.feature.endpoint.keys, f"the request for '{entry.name}'")
+    features = tuple(
+        given(entry.name, entry.column, feature)
+        if feature.feature.contextual
+        else _routed(entry, feature, registry, online)
+        for entry, feature in zip(entries, found, strict=True)
+    )
+    routes = [each for each in features if isinstance(each, Route)]
+    places = list(dict.fromkeys((each.source.store, each.source.table) for each in routes))
+    tables = tuple(_table_read(place, routes, online) for place in places)
+    groups = {(read.store, read.table, way): i for i, (read, way) in enumerate(_ways(tables))}
+    rules = dict.fromkeys((groups[_group(each)], each.rules) for each in routes)
+    at = {pair: place for place, pair in enumerate(rules)}
+    named = tuple(
+        (groups[_group(each)], at[groups[_group(each)], each.rules]) if isinstance(each, Route) else None
+        for each in features
+    )
+    return Lookup(entries, features, tables, named, tuple(rules))
+
+
+def _routed(
+    entry: Entry, feature: RegisteredFeature, registry: Registry, online: Callable[[str], OnlineStore]
+) -> Route:
+    source = registry.online_source(feature.versioned)
+    [wanted] = asked([entry], [feature])
+    return route(entry, wanted, feature, source, online(source.store).layout(source.table))
+
+
+def _table_read(place: tuple[str, str], routes: Sequence[Route], online: Callable[[str], OnlineStore]) -> TableRead:
+    ways = dict.fromkeys(each.way for each in routes if (each.source.store, each.source.table) == place)
+    store, table = place
+    return TableRead(store, table, online(store).layout(table), tuple(ways))
+
+
+def _ways(tables: Sequence[TableRead]) -> list[tuple[TableRead, Way]]:
+    return [(read, way) for read in tables for way in read.ways]
+
+
+def _group(of: Route) -> tuple[str, str, Way]:
+    return of.source.store, of.source.table, of.way

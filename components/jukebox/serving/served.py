@@ -1,0 +1,45 @@
+"""What a reader tells of a round of reads: whoever keeps a log of it, or counts it, is called with one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ServedFeature:
+    """What was answered of one feature, entity by entity: ``feature`` is its versioned name, ``/entity/…/temp@1``.
+
+    ``event_times`` are datetimes, or None where the feature is static or missing; ``statuses`` are those of vectors.
+    ``type`` is that of the values, None where they tell it themselves. ``max_age`` and ``keys``, from entity's name to
+    key column, are those of the request, where it has any: the role in which the feature was asked for.
+    """
+
+    feature: str
+    values: Sequence[Any]
+    event_times: Sequence[datetime | None]
+    statuses: Sequence[str]
+    type: pa.DataType | None = None
+    max_age: str | None = None
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One round: features as of ``served_at``, a zoned time, for entities given as key names to values.
+
+    ``entities`` holds, under the names that the caller gave them, what the features were read by and nothing else, for
+    their keys say which vectors are logged.
+    """
+
+    request_id: str | None
+    served_at: datetime
+    entities: Sequence[Mapping[str, Any]]
+    features: Sequence[ServedFeature]
+    model: str | None = None

@@ -1,0 +1,264 @@
+"""The server's routes, as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jukebox.errors import InvalidValue, JukeboxError, MissingDependency, NotRegistered, TimedOut
+
+try:
+    from fastapi import FastAPI, Request, Response
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+except ImportError as exc:
+    raise MissingDependency.of("fastapi", "serve") from exc
+
+from jukebox.serving.server import metrics as told
+from jukebox.serving.server.bodies import (
+    Error,
+    ModelFeatures,
+    Predict,
+    Predictions,
+    ReadFeatures,
+    ReadModelFeatures,
+    Vectors,
+)
+from jukebox.serving.server.errors import status_of
+from jukebox.serving.server.guards import Guard
+from jukebox.serving.server.settings import Limits, Model
+from jukebox.serving.server.values import instant, plain, to_json, understood
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from jukebox.serving.feature_log import FeatureLog
+    from jukebox.serving.reader import FeatureReader
+    from jukebox.serving.server.bodies import _Read
+    from jukebox.serving.vectors import FeatureVectors
+
+T = TypeVar("T")
+_THREADS = 32  # requests that wait for a store or a model at once
+_WRONG: dict[int | str, dict[str, Any]] = {
+    400: {"model": Error, "description": "The request makes no sense."},
+    401: {"model": Error, "description": "The token is missing or wrong."},
+    404: {"model": Error, "description": "A feature or model is not known, or not loaded online."},
+    413: {"model": Error, "description": "The body is too large."},
+    503: {"model": Error, "description": "The online store cannot be used."},
+    504: {"model": Error, "description": "The online store did not answer in time."},
+}
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="jukebox-server")
+
+
+class _Answers:
+    """What the routes answer with."""
+
+    def __init__(self, reader: FeatureReader, models: Sequence[Model], limits: Limits) -> None:
+        self.reader, self.limits = reader, limits
+        self.models = {model.name: model for model in models}
+        self.metrics = told.Metrics(lambda: sum(each.hedged for each in self._readers()))
+        self._pool = _threads()
+
+    def _readers(self) -> list[FeatureReader]:
+        return [self.reader, *(model.reader for model in self.models.values())]
+
+    def model(self, name: str) -> Model:
+        if name not in self.models:
+            there = ", ".join(self.models) or "none"
+            raise NotRegistered(f"model '{name}' is not served here; there is {there}")
+        return self.models[name]
+
+    async def read(self, reader: FeatureReader, body: _Read, features: Any = None) -> Response:
+        limits = self.limits
+        if len(body.entities) > limits.entities:
+            raise InvalidValue(f"{len(body.entities)} entities are asked for; a request may have {limits.entities}")
+        if features is not None and len(features) > limits.features:
+            raise InvalidValue(f"{len(features)} features are asked for; a request may have {limits.features}")
+        seconds = limits.seconds if body.timeout is None else min(body.timeout, limits.seconds)
+        vectors = await self.within(seconds, partial(_read, reader, body, features, seconds))
+        self.metrics.served(vectors)
+        return answer(_told(vectors))
+
+    async def predict(self, name: str, body: Predict) -> Response:
+        model, seconds = self.model(name), self.limits.seconds
+        if model.predictor is None:
+            raise NotRegistered(f"model '{name}' has features and no SavedModel here; it cannot predict")
+        if (body.instances is None) == (body.inputs is None):
+            raise InvalidValue("a prediction takes either instances or inputs")
+        if body.instances is not None and len(body.instances) > self.limits.entities:
+            most = self.limits.entities
+            raise InvalidValue(f"{len(body.instances)} instances are given; a request may have {most}")
+        if body.instances is not None:
+            call = partial(model.predictor.rows, body.signature_name, body.instances, timeout=seconds)
+            return answer({"predictions": await self._threaded(call)})
+        call = partial(model.predictor.columns, body.signature_name, body.inputs, timeout=seconds)
+        return answer({"outputs": await self._threaded(call)})
+
+    async def within(self, seconds: float, call: Callable[[], T]) -> T:
+        """Return what ``call`` returns in a thread; raises TimedOut after ``seconds``, whatever the call does then."""
+        try:
+            return await asyncio.wait_for(self._threaded(call), seconds)
+        except asyncio.TimeoutError as exc:
+            raise TimedOut(f"there is no answer after {seconds:g} seconds") from exc
+
+    def _threaded(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def ready(self) -> Response:
+        for reader in self._readers():
+            await self.within(self.limits.seconds, reader.check)
+        return answer({"status": "ready"})
+
+    def close(self) -> None:
+        for reader in self._readers():
+            reader.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        # The application may be started again; threads begin with the first request.
+        self._pool = _threads()
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    """Return an answer in JSON."""
+    return Response(to_json(body), status, media_type="application/json")
+
+
+def _read(reader: FeatureReader, body: _Read, features: Any, seconds: float) -> FeatureVectors:
+    lookup = reader.lookup(features)
+    return reader.read_many(
+        [understood(entity, lookup) for entity in body.entities],
+        features,
+        at=None if body.at is None else instant(body.at),
+        context=understood(body.context, lookup),
+        timeout=seconds,
+        request_id=body.request_id,
+    )
+
+
+def _told(vectors: FeatureVectors) -> dict[str, Any]:
+    rows = [
+        {
+            each.name: {"value": plain(each.value), "event_time": plain(each.event_time), "status": each.status}
+            for each in vector
+        }
+        for vector in vectors
+    ]
+    versions = {column.name: column.feature for column in vectors.columns}
+    return {"request_id": vectors.request_id, "features": versions, "vectors": rows}
+
+
+def _described(model: Model) -> dict[str, Any]:
+    lookup = model.reader.lookup()
+    asked = [
+        {"feature": entry.name, "column": entry.column, "max_age": entry.max_age, "keys": dict(entry.keys)}
+        for entry in lookup.entries
+    ]
+    context = {each.name: each.registered.feature.data_type for each in lookup.context}
+    return {"model": model.reader.model, "features": asked, "entity": lookup.keys, "context": context}
+
+
+def make_app(
+    reader: FeatureReader,
+    models: Sequence[Model] = (),
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+    log: FeatureLog | None = None,
+) -> FastAPI:
+    """Return the server: features by name, those of ``models``, and their predictions.
+
+    With a ``token`` every request but a probe's carries it as ``Authorization: Bearer``. The metrics tell what becomes
+    of vectors on their way to the ``log`` that the readers tell. Raises MissingDependency without FastAPI.
+    """
+    limits = Limits() if limits is None else limits
+    answers = _Answers(reader, models, limits)
+    if log is not None:
+        answers.metrics.logs(lambda: log.counts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        answers.close()
+
+    app = FastAPI(title="Jukebox", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=_WRONG)
+    app.add_middleware(Guard, token=token, body=limits.body, metrics=answers.metrics)
+    app.add_exception_handler(JukeboxError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    _add_features(app, answers)
+    _add_models(app, answers)
+    _add_probes(app, answers)
+    return app
+
+
+def _add_features(app: FastAPI, answers: _Answers) -> None:
+    @app.post("/v1/features:read", response_model=Vectors, tags=["features"])
+    async def read_features(body: ReadFeatures) -> Response:
+        """Read features by name for one entity or many."""
+        return await answers.read(answers.reader, body, body.features)
+
+    @app.get("/v1/models/{model}:features", response_model=ModelFeatures, tags=["models"])
+    async def describe_model_features(model: str) -> Response:
+        """Tell which features a model reads, and what they are read by."""
+        return answer(await answers.within(answers.limits.seconds, partial(_described, answers.model(model))))
+
+    @app.post("/v1/models/{model}:features", response_model=Vectors, tags=["models"])
+    async def read_model_features(model: str, body: ReadModelFeatures) -> Response:
+        """Read the features of a model for one entity or many."""
+        return await answers.read(answers.model(model).reader, body)
+
+
+def _add_models(app: FastAPI, answers: _Answers) -> None:
+    @app.post("/v1/models/{model}:predict", response_model=Predictions, tags=["models"])
+    async def predict(model: str, body: Predict) -> Response:
+        """Predict, as TensorFlow Serving does; what an instance does not give of the model's features is fetched."""
+        return await answers.predict(model, body)
+
+    @app.get("/v1/models/{model}", tags=["models"])
+    async def status(model: str) -> Response:
+        """Tell the state of a model, as TensorFlow Serving does."""
+        found = answers.model(model).predictor
+        version = "0" if found is None else found.model.version
+        fine = {"error_code": "OK", "error_message": ""}
+        return answer({"model_version_status": [{"version": version, "state": "AVAILABLE", "status": fine}]})
+
+
+def _add_probes(app: FastAPI, answers: _Answers) -> None:
+    @app.get("/healthz", tags=["probes"])
+    async def alive() -> Response:
+        """Tell that the server runs."""
+        return answer({"status": "alive"})
+
+    @app.get("/readyz", tags=["probes"])
+    async def ready() -> Response:
+        """Tell whether the online stores answer."""
+        return await answers.ready()
+
+    @app.get("/metrics", tags=["probes"])
+    async def metrics() -> Response:
+        """Tell Prometheus' metrics."""
+        return Response(answers.metrics.text(), media_type=told.CONTENT_TYPE)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    status = status_of(error) if isinstance(error, JukeboxError) else 500
+    return answer({"error": str(error)}, status)
+
+
+async def _malformed(_: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(map(str, fault['loc'][1:])) or 'the body'}: {fault['msg']}" for fault in faults]
+    return answer({"error": "; ".join(said) or "the request cannot be read"}, 400)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status, detail = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    headers = getattr(error, "headers", None)
+    made = answer({"error": str(detail)}, status)
+    made.headers.update(headers or {})
+    return made

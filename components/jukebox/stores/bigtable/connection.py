@@ -1,0 +1,131 @@
+"""The one place that talks to Bigtable: raw stubs on the client library's channel, so that rows cost no objects."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jukebox.errors import MissingDependency, NotRegistered, StorageError, TimedOut, reason
+
+with warnings.catch_warnings():
+    # It warns of every Python that is near its end.
+    warnings.simplefilter("ignore", FutureWarning)
+    try:
+        import grpc
+        from google.api_core.exceptions import GoogleAPICallError
+        from google.api_core.gapic_v1 import client_info, routing_header
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud.bigtable_v2.services.bigtable.transports import BigtableGrpcTransport
+        from google.cloud.bigtable_v2.types import bigtable as messages
+    except ImportError as exc:
+        raise MissingDependency.of("google-cloud-bigtable", "bigtable") from exc
+
+__all__ = ["CheckAndMutateRow", "Connection", "MutateRows", "ReadRows", "grpc", "translated"]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jukebox.stores.bigtable.places import Place
+
+# Protobuf's own classes: the library's wrap each message in an object, at ten times the cost.
+MutateRows: Any = messages.MutateRowsRequest.pb()
+ReadRows: Any = messages.ReadRowsRequest.pb()
+CheckAndMutateRow: Any = messages.CheckAndMutateRowRequest.pb()
+_ANSWERS = {
+    "MutateRows": (MutateRows, messages.MutateRowsResponse.pb()),
+    "ReadRows": (ReadRows, messages.ReadRowsResponse.pb()),
+    "CheckAndMutateRow": (CheckAndMutateRow, messages.CheckAndMutateRowResponse.pb()),
+}
+EMULATOR = "BIGTABLE_EMULATOR_HOST"
+_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+_CLIENT = client_info.ClientInfo(client_library_version="jukebox").to_grpc_metadata()
+
+
+class Connection:
+    """Channels to one Bigtable table, opened when first used, and again after a fork."""
+
+    def __init__(self, place: Place, interceptors: Sequence[Any] = ()) -> None:
+        self.place, self._interceptors = place, tuple(interceptors)
+        self._lock = threading.Lock()
+        self._channel: Any = None
+        self._stubs: dict[str, Any] = {}
+        self._process = 0
+        names = [("table_name", place.path), ("app_profile_id", place.app_profile)]
+        self._metadata = [routing_header.to_grpc_metadata(names), _CLIENT]
+
+    def call(self, method: str, request: Any, timeout: float | None) -> Any:
+        """Start a call and return it: a stream of answers, or for CheckAndMutateRow the answer."""
+        return self._stub(method)(request, timeout=timeout, metadata=self._metadata)
+
+    def admin(self) -> Any:
+        """Return a client for tables; the caller closes nothing."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            from google.cloud.bigtable_admin_v2 import BigtableTableAdminClient
+            from google.cloud.bigtable_admin_v2.services.bigtable_table_admin import transports
+
+        if EMULATOR not in os.environ:
+            return BigtableTableAdminClient()
+        self._stub("ReadRows")
+        return BigtableTableAdminClient(transport=transports.BigtableTableAdminGrpcTransport(channel=self._channel))
+
+    def close(self) -> None:
+        """Close the channel; the next call opens another."""
+        with self._lock:
+            if self._channel is not None and self._process == os.getpid():
+                self._channel.close()
+            self._channel, self._stubs = None, {}
+
+    def _stub(self, method: str) -> Any:
+        if self._channel is None or self._process != os.getpid():
+            with self._lock:
+                if self._channel is None or self._process != os.getpid():
+                    self._open()
+        return self._stubs[method]
+
+    def _open(self) -> None:
+        host = os.environ.get(EMULATOR)
+        if host is not None:
+            channel = grpc.insecure_channel(host, options=_OPTIONS)
+        else:
+            channel = BigtableGrpcTransport.create_channel(options=_OPTIONS)
+        channel = grpc.intercept_channel(channel, *self._interceptors)
+        for method, (request, answer) in _ANSWERS.items():
+            kind = channel.unary_unary if method == "CheckAndMutateRow" else channel.unary_stream
+            self._stubs[method] = kind(
+                f"/google.bigtable.v2.Bigtable/{method}",
+                request_serializer=request.SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+        self._channel, self._process = channel, os.getpid()
+
+
+@contextmanager
+def translated(place: Place) -> Iterator[None]:
+    """Turn what gRPC and the client library raise into NotRegistered, TimedOut and StorageError."""
+    try:
+        yield
+    except grpc.RpcError as exc:
+        raise _error(place, exc.code().name, exc.details()) from exc
+    except GoogleAPICallError as exc:
+        code = exc.grpc_status_code
+        raise _error(place, "UNKNOWN" if code is None else code.name, exc.message) from exc
+    except GoogleAuthError as exc:
+        raise StorageError(f"{place} cannot be used: {reason(exc)}") from exc
+
+
+def _error(place: Place, code: str, details: str | None) -> Exception:
+    if code == "NOT_FOUND":
+        return NotRegistered(f"{place} is not there: {details}; `jukebox load-online` makes it")
+    if code == "DEADLINE_EXCEEDED":
+        return TimedOut(f"{place} did not answer in time")
+    return StorageError(f"{place} cannot be used: {code}: {details}")

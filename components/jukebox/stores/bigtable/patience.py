@@ -1,0 +1,49 @@
+"""Which failures pass, and how long to wait before the next attempt."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from google.api_core.retry import exponential_sleep_generator
+
+from jukebox.stores.bigtable.connection import grpc
+
+FIRST, LONGEST = 0.05, 5.0  # seconds
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+_PASSING_NUMBERS = {code.value[0] for code in _PASSING}
+
+
+def is_passing(code: Any) -> bool:
+    """Return whether another attempt may succeed, by gRPC's code or its number."""
+    return code in _PASSING or code in _PASSING_NUMBERS
+
+
+class Patience:
+    """Waits that grow, with jitter, up to a moment ``end`` of the monotonic clock, None for no end."""
+
+    def __init__(self, end: float | None) -> None:
+        self._end = end
+        self._waits = exponential_sleep_generator(FIRST, LONGEST)
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, at least a millisecond."""
+        return None if self._end is None else max(0.001, self._end - time.monotonic())
+
+    def next(self) -> float | None:
+        """Return the moment of the next attempt, None where it would be too late."""
+        when: float = time.monotonic() + next(self._waits)
+        return when if self._end is None or when < self._end else None
+
+    def waited(self) -> bool:
+        """Wait until the next attempt is due; return False, without a wait, where it would be too late."""
+        when = self.next()
+        if when is None:
+            return False
+        time.sleep(max(0.0, when - time.monotonic()))
+        return True

@@ -1,0 +1,277 @@
+"""The store itself: writes, reads, versions and removal, over what the modules beside it do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from jukebox.core import coordinates, rowkeys
+from jukebox.core.layouts import Layout, layout_of
+from jukebox.core.newest import newest_rows
+from jukebox.errors import CorruptData, InvalidValue, NotRegistered
+from jukebox.stores import Versions, Written
+from jukebox.stores.bigtable import catalog, cells, making, mutations
+from jukebox.stores.bigtable.connection import Connection, MutateRows, translated
+from jukebox.stores.bigtable.writing import LONGEST_KEY, Writing, check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from jukebox.core.layouts import Row
+    from jukebox.stores import Loaded
+    from jukebox.stores.bigtable.places import Place
+
+    Places = dict[bytes, dict[bytes, dict[bytes, bytes]]]
+
+
+class BigtableStore:
+    """An OnlineStore in a Bigtable table, for any number of threads, processes and machines.
+
+    A write tries each row for ``patience`` seconds, a read has ``timeout`` of them unless it is given others. Which
+    version of a table is served is known for ``fresh_for`` seconds, and then asked together with the next read.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        patience: float = 120.0,
+        timeout: float = 20.0,
+        fresh_for: float = 30.0,
+        interceptors: Sequence[Any] = (),
+    ) -> None:
+        self.place, self._patience, self._timeout, self._fresh_for = place, patience, timeout, fresh_for
+        self._connection = Connection(place, interceptors)
+        self._known: dict[str, catalog.Known] = {}
+        self._looked = float("-inf")
+
+    def write(
+        self,
+        table: str,
+        rows: pa.Table,
+        *,
+        keys: Sequence[str],
+        event_time: str | None,
+        created_time: str | None = None,
+        entity: str | None = None,
+        version: int | None = None,
+        progress: Loaded | None = None,
+    ) -> Written:
+        """Make the store hold the newest row of each key; see ``OnlineStore``.
+
+        A row is sent without a look at what stands there; but where it has a created time or an event time between
+        milliseconds, what stands is asked for first: ``older`` counts the rows that were beaten already.
+        """
+        given = layout_of(rows.schema, keys=keys, event_time=event_time, created_time=created_time, entity=entity)
+        best = newest_rows(given, given.fitted(rows))
+        check(given, best)
+        coordinates.column(table, 1)
+        number, layout = self._declared(table, given, version)
+        writing = Writing(self._connection, coordinates.column(table, number), layout, self._timeout)
+        done = rows.num_rows - best.num_rows
+        older = done
+
+        def settled(some: int) -> None:
+            nonlocal done
+            done += some
+            if progress is not None:
+                progress(done + writing.older, rows.num_rows)
+
+        with translated(self.place):
+            batches = writing.batches(layout.fitted(best))
+            mutations.apply(self._connection, batches, best.num_rows, patience=self._patience, settled=settled)
+        older += writing.older
+        return Written(rows.num_rows, rows.num_rows - older, older)
+
+    def read(
+        self, table: str, entities: Sequence[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> list[Row | None]:
+        """Return the row of each entity, None where there is none; see ``OnlineStore``."""
+        return self.read_tables([(table, entities)], timeout=timeout)[0]
+
+    def read_tables(
+        self, asked: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, timeout: float | None = None
+    ) -> list[list[Row | None]]:
+        """Return for each table and its entities what ``read`` returns, in requests that are under way together."""
+        seconds = self._timeout if timeout is None else timeout
+        end = time.monotonic() + seconds
+        while True:
+            served = [self._served(table, end) for table, _ in asked]
+            addresses: dict[tuple[Any, ...], list[bytes | None]] = {}
+            plan = [
+                (coordinates.column(table, number), layout, _addresses(layout, entities, addresses))
+                for (table, entities), (number, layout) in zip(asked, served, strict=True)
+            ]
+            columns = list(dict.fromkeys(column for column, _, _ in plan))
+            wanted = list({key for _, _, keys in plan for key in keys if key is not None})
+            requests: list[Any] = [(wanted, cells.columns_filter(columns))] if wanted else []
+            stale = time.monotonic() - self._looked > self._fresh_for
+            if stale:
+                requests.append(catalog.REQUEST)
+            with translated(self.place):
+                found = cells.read(self._connection, requests, _left(end))
+            if stale:
+                self._learn(catalog.told(self.place, found.pop(catalog.KEY, [])))
+                if [self._served(table, end) for table, _ in asked] != served:
+                    continue
+            rows = {key: _newest(row) for key, row in found.items()}
+            return [[_row(layout, rows, key, column) for key in keys] for column, layout, keys in plan]
+
+    def layout(self, table: str) -> Layout:
+        """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
+        return self._served(table, time.monotonic() + self._timeout)[1]
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables that are served, in order."""
+        return [table for table, known in self._look().items() if known.current is not None]
+
+    def versions(self, table: str) -> Versions:
+        """Return the versions of a table; of one that is not there none are held."""
+        try:
+            known = self._look().get(table, catalog.Known())
+        except NotRegistered:
+            known = catalog.Known()
+        return Versions(known.current, tuple(sorted(known.layouts)))
+
+    def serve(self, table: str, version: int) -> None:
+        """Make a table's version the one that is served, in one moment; raises NotRegistered where it is not there.
+
+        Other processes see it when their knowledge is no longer fresh; until then the former version is there.
+        """
+        catalog.serve(self._connection, table, version)
+        self._look()
+
+    def drop(self, table: str, version: int | None = None) -> None:
+        """Take away a version of a table, or the table; see ``OnlineStore``. Broken off, it is done by another call."""
+        held = self.versions(table)
+        if version is not None and version == held.current:
+            raise InvalidValue(f"version {version} of online table '{table}' is the one that is served")
+        if version is None and held.current is not None:
+            catalog.hide(self._connection, table)
+        for number in held.held if version is None else {version} & set(held.held):
+            layout = self._known[table].layouts[number]
+            with translated(self.place):
+                emptied = self._emptied(coordinates.column(table, number), layout)
+                mutations.apply(self._connection, emptied, 0, patience=self._patience)
+            catalog.forget(self._connection, table, number)
+        if held.held:
+            self._look()
+
+    def keys(self, entity: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the keys of all rows of an entity, of whatever table, in the order of salt and key."""
+        with translated(self.place):
+            for key, _ in cells.scan(self._connection, coordinates.prefixes(entity), cells.PLACES, None):
+                yield coordinates.entity_and_key(key)[1]
+
+    def forget(self, entity: str, keys: Sequence[Sequence[Any]]) -> None:
+        """Take away the whole rows of these keys of an entity, whatever table's features they hold."""
+        rows = [coordinates.row_key(entity, rowkeys.encode_one(key)) for key in keys]
+        request = MutateRows(table_name=self.place.path, app_profile_id=self.place.app_profile)
+        for row in rows:
+            entry = request.entries.add(row_key=row)
+            entry.mutations.add().delete_from_row.SetInParent()
+        with translated(self.place):
+            batches = [mutations.Batch(request)] if rows else []
+            mutations.apply(self._connection, batches, len(rows), patience=self._patience)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        self._connection.close()
+
+    def _look(self) -> dict[str, catalog.Known]:
+        return self._learn(catalog.read(self._connection, self._timeout))
+
+    def _learn(self, known: dict[str, catalog.Known]) -> dict[str, catalog.Known]:
+        self._known, self._looked = known, time.monotonic()
+        return known
+
+    def _served(self, table: str, end: float) -> tuple[int, Layout]:
+        known = self._known.get(table)
+        if known is None or known.current is None:
+            known = self._learn(catalog.read(self._connection, _left(end))).get(table)
+        if known is None or known.current is None:
+            there = ", ".join(name for name, each in self._known.items() if each.current is not None) or "none"
+            raise NotRegistered(f"online table '{table}' is not in {self.place}; there is {there}")
+        return known.current, known.layouts[known.current]
+
+    def _declared(self, table: str, given: Layout, version: int | None) -> tuple[int, Layout]:
+        try:
+            known = self._look().get(table, catalog.Known())
+        except NotRegistered:
+            making.make(self._connection)
+            known = catalog.Known()
+        number = version or known.current or 1
+        if number not in known.layouts:
+            if self.place.max_age is not None and not given.timed:
+                raise InvalidValue(f"'{table}' has no event time, and {self.place} keeps rows by age")
+            making.make(self._connection)
+            catalog.declare(self._connection, table, number, given, served=version is None)
+            known = self._look()[table]
+        if version is None and known.current is None:
+            self.serve(table, number)
+        known.layouts[number].require_roles(given, table)
+        return number, known.layouts[number]
+
+    def _emptied(self, column: bytes, layout: Layout) -> Iterator[mutations.Batch]:
+        request: Any = None
+        filtered = cells.columns_filter([column], stripped=True)
+        for key, row in cells.scan(self._connection, coordinates.prefixes(layout.entity), filtered, None):
+            if request is None:
+                request = MutateRows(table_name=self.place.path, app_profile_id=self.place.app_profile)
+            entry = request.entries.add(row_key=key)
+            for cell in row:
+                gone = entry.mutations.add().delete_from_column
+                gone.family_name, gone.column_qualifier = cells.FAMILY, cell.qualifier
+            if len(request.entries) == mutations.ROWS_AT_ONCE:
+                yield mutations.Batch(request)
+                request = None
+        if request is not None:
+            yield mutations.Batch(request)
+
+
+def _left(end: float) -> float:
+    return max(0.001, end - time.monotonic())
+
+
+def _addresses(
+    layout: Layout, entities: Sequence[Mapping[str, Any]], known: dict[tuple[Any, ...], list[bytes | None]]
+) -> list[bytes | None]:
+    # Tables of one entity are asked with one and the same list, whose keys are worked out once.
+    same = id(entities), layout.addressing
+    if same not in known:
+        known[same] = [_address(layout, entity) for entity in entities]
+    return known[same]
+
+
+def _address(layout: Layout, entity: Mapping[str, Any]) -> bytes | None:
+    key = layout.row_key(entity)
+    address = None if key is None else coordinates.row_key(layout.entity, key)
+    # No row can have a longer key, and Bigtable would refuse to look for it.
+    return None if address is None or len(address) > LONGEST_KEY else address
+
+
+def _newest(row: Sequence[cells.Cell]) -> dict[bytes, dict[bytes, bytes]]:
+    """Return the cells of each column's newest row, by feature."""
+    best: dict[bytes, tuple[tuple[int, bytes], dict[bytes, bytes]]] = {}
+    for cell in row:
+        of, feature, rank = coordinates.parts(cell.qualifier)
+        place = cell.stamp, rank
+        if of not in best or place > best[of][0]:
+            best[of] = place, {}
+        if place == best[of][0]:
+            best[of][1][feature] = cell.value
+    return {of: found for of, (_, found) in best.items()}
+
+
+def _row(layout: Layout, rows: Places, key: bytes | None, column: bytes) -> Row | None:
+    found = None if key is None else rows.get(key, {}).get(column)
+    if found is None:
+        return None
+    if b"" in found:
+        return layout.row(found[b""])
+    lost = [name for name in layout.value_names if name.encode() not in found]
+    if lost:
+        raise CorruptData(f"a row has no cell of {', '.join(lost)}; it has {', '.join(map(repr, found))}")
+    return layout.row_of({name: found[name.encode()] for name in layout.value_names})

@@ -1,0 +1,115 @@
+"""What the tests of logs stand on: a place whose features are loaded online and served to a log, in step or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from jukebox import consistency_check, log_training_set, online_load
+from jukebox.formats import parquet
+from jukebox.serving import FeatureReader
+from jukebox.serving.feature_log import FeatureLog
+from tests.components.place import DELAY, LATE, SEATS, TEMP, UTC, WIND, at, write
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from jukebox.tables import Manifest
+    from tests.components.place import Place
+
+ALL = [TEMP, WIND, SEATS, DELAY, LATE]
+ENDPOINTS = ("weather", "planes", "arrivals", "routes")
+LATER = at("04 05:00")
+JFK = {"origin": "JFK", "dest": "SFO", "tail": "N1"}
+LGA = {"origin": "LGA", "dest": "SFO", "tail": "N2"}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A place with a store and a log."""
+
+    place: Place
+
+    @property
+    def store(self) -> str:
+        """The URI of the online store."""
+        return f"sqlite://{self.place.root}/online.db"
+
+    @property
+    def log(self) -> Path:
+        """Where the log lies."""
+        return self.place.root / "served"
+
+    @property
+    def out(self) -> Path:
+        """Where training sets go."""
+        return self.place.root / "stitched"
+
+    @property
+    def check_out(self) -> Path:
+        """Where checks go."""
+        return self.place.root / "consistency"
+
+    def load(self, *endpoints: str) -> None:
+        """Load endpoints into tables of their own."""
+        for endpoint in endpoints or ENDPOINTS:
+            self.place.load(endpoint, out=str(self.place.root / "tables" / endpoint))
+
+    def load_online(self, features: Any = ALL, **about: Any) -> Manifest:
+        """Load features into the store."""
+        return online_load.run(store=self.store, registry=self.place.registry, features=features, **about)
+
+    def serve(self, *requests: tuple[str | None, Any, datetime], features: Any = ALL, **about: Any) -> None:
+        """Serve requests of (id, entity or entities, moment), and write all of them to the log."""
+        with FeatureLog(str(self.log), **about) as log, FeatureReader(self.place.registry, told=log) as reader:
+            for name, entity, moment in requests:
+                entities = entity if isinstance(entity, list) else [entity]
+                reader.read_many(entities, features, at=moment, request_id=name)
+        assert log.counts.failed == 0, log.counts
+
+    def check(self, **about: Any) -> dict[str, dict[str, Any]]:
+        """Check the log; return what the manifest says of each feature, by the last part of its name."""
+        made = self.checked(**about)
+        return {told["feature"].rpartition("/")[2]: told for told in made.details["features"]}
+
+    def checked(self, **about: Any) -> Manifest:
+        """Check the log."""
+        fixed = {"registry": self.place.registry, "out": str(self.check_out), "log": str(self.log)}
+        return consistency_check.run(**{**fixed, **about})
+
+    def stitch(self, labels: pa.Table, features: Any = (TEMP, WIND), **about: Any) -> Manifest:
+        """Make a training set of the log for labels."""
+        write(self.place.root / "labels" / "labels.parquet", labels)
+        fixed = {"labels": str(self.place.root / "labels"), "registry": self.place.registry, "log": str(self.log)}
+        return log_training_set.run(**{**fixed, "out": str(self.out), "features": features, **about})
+
+    def stitched(self) -> pa.Table:
+        """Return the rows of the training set."""
+        path = self.out / "training_set.parquet"
+        return pa.Table.from_batches(parquet.read(path), parquet.schema(path))
+
+    def logged(self) -> pa.Table:
+        """Return the rows of the log."""
+        from jukebox.engine.served_logs import open_log
+
+        log = open_log(str(self.log))
+        return pa.Table.from_batches(log.read(log.schema.names), log.schema)
+
+    def rewrite(self, rows: pa.Table) -> None:
+        """Put one file in the place of the log."""
+        for file in self.log.rglob("*.parquet"):
+            file.unlink()
+        write(self.log / "date=2024-01-04" / "served.parquet", rows)
+
+
+def outcomes(*ids: str | None, **columns: Any) -> pa.Table:
+    """Return labels of requests, numbered from 0 in ``n``."""
+    return pa.table({"request_id": pa.array(ids, pa.string()), "n": pa.array(range(len(ids))), **columns})
+
+
+def times(*texts: str) -> pa.Array:
+    """Return instants of January 2024."""
+    return pa.array([at(text) for text in texts], UTC)

@@ -1,0 +1,173 @@
+"""A stream writes events to both layouts and acknowledges them then, whatever their order, whatever dies."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jukebox.engine.streaming_puller import Batching
+from jukebox.errors import InvalidValue, NotRegistered, StorageError
+from tests import emulators
+from tests.engine.streaming_killed import STEPS
+from tests.engine.streaming_place import Stage, event, stage, utc
+
+IDLE = Batching(rows=100, seconds=0.2, lease=10, idle=1)
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    """An emulator of Pub/Sub."""
+    path = emulators.pubsub_emulator()
+    if path is None:
+        pytest.skip(emulators.NO_PUBSUB)
+    found = emulators.Emulator(path, "--{}={}")
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def plays(emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A topic, its subscription, and where its events go."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
+    return stage(tmp_path)
+
+
+def test_events_are_served_at_once_and_join_point_in_time_later(plays: Stage) -> None:
+    """The newest of each key is online, all of them are offline, and a join as of a time gets what was true then."""
+    plays.publish(event("ann", "01T08:00", 1), event("bob", "01T09:00", 5), event("ann", "02T08:00", 2))
+    done = plays.stream(until=3)
+    assert (done.pulled, done.rows, done.repeated, done.refused) == (3, 3, 0, 0)
+    assert plays.online("ann", "bob") == {"ann": (2, utc("02T08:00")), "bob": (5, utc("01T09:00"))}
+    assert sorted(plays.offline()) == [("ann", "01T08:00", 1), ("ann", "02T08:00", 2), ("bob", "01T09:00", 5)]
+    assert plays.joined(("ann", "01T12:00"), ("ann", "02T08:00"), ("bob", "01T08:59")) == [1, 2, None]
+    assert plays.waiting() == []
+
+
+def test_late_and_out_of_order_events_are_right(plays: Stage) -> None:
+    """An older event that comes later replaces nothing online and is found offline as of its own time."""
+    plays.publish(event("ann", "03T08:00", 3), event("ann", "02T08:00", 2), ordered=True)
+    plays.stream(until=2)
+    plays.publish(event("ann", "01T08:00", 1))
+    plays.stream(until=1)
+    assert plays.online("ann") == {"ann": (3, utc("03T08:00"))}
+    assert plays.joined(*[("ann", f"0{day}T09:00") for day in (1, 2, 3)]) == [1, 2, 3]
+
+
+def test_the_last_published_of_two_events_of_one_time_wins_in_both_layouts(plays: Stage) -> None:
+    """A correction is what counts, online and offline."""
+    plays.publish(*(event("ann", "01T08:00", n) for n in range(5)), ordered=True)
+    plays.stream(until=5)
+    assert plays.online("ann") == {"ann": (4, utc("01T08:00"))}
+    assert plays.joined(("ann", "01T09:00")) == [4]
+
+
+def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(emulator, tmp_path: Path, monkeypatch) -> None:
+    """A process that is killed after the pull, a write or the acknowledgement leaves what another one completes."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
+    stages = {step: _published(tmp_path / step) for step in STEPS}
+    script = str(Path(__file__).with_name("streaming_killed.py"))
+    died = {
+        step: subprocess.Popen([sys.executable, script, str(each.root), each.project, step])
+        for step, each in stages.items()
+    }
+    assert {step: process.wait() for step, process in died.items()} == dict.fromkeys(STEPS, -signal.SIGKILL)
+    time.sleep(11)  # until the leases of the dead have ended
+    users = [f"u{n}" for n in range(20)]
+    for step, plays in stages.items():
+        done = plays.stream(IDLE) if step == "ack" else plays.stream(until=20)
+        assert sorted(plays.offline()) == sorted((user, _at(n), n) for n, user in enumerate(users))
+        assert plays.online(*users) == {user: (n, utc(_at(n))) for n, user in enumerate(users)}
+        assert plays.joined(*((user, "05T00:00") for user in users)) == list(range(20))
+        assert done.rows + done.repeated == (0 if step == "ack" else 20)
+        assert (done.repeated > 0) == (step in {"offline", "registry"})
+
+
+def _published(root: Path) -> Stage:
+    root.mkdir()
+    made = stage(root)
+    made.publish(*(event(f"u{n}", _at(n), n) for n in range(20)))
+    return made
+
+
+def _at(number: int) -> str:
+    return f"0{1 + number % 3}T08:00"
+
+
+def test_messages_that_are_refused_go_to_the_dead_letter_topic_by_name(plays: Stage) -> None:
+    """The rest of their batch is written, and they carry the reason."""
+    bad = [b"{", b"[]", event("ann", "01T08:00", "many"), event("ann", "01T08:00", 1.5), b'{"user": "ann", "n": 1}']
+    said: list[str] = []
+    plays.publish(*bad, event("bob", "01T08:00", 7))
+    dead = f"projects/{plays.project}/topics/refused"
+    done = plays.stream(until=6, dead_letter=dead, told=said.append)
+    assert (done.rows, done.refused, done.dead_lettered) == (1, 5, 5)
+    assert plays.offline() == [("bob", "01T08:00", 7)]
+    assert sorted(plays.waiting(f"projects/{plays.project}/subscriptions/refused")) == sorted(bad)
+    assert plays.waiting() == []
+    for reason in ("no JSON", "not a record", "'n' is declared int64 and holds 'many'", "holds 1.5", "has no 'at'"):
+        assert any(reason in line for line in said)
+
+
+def test_without_a_dead_letter_topic_a_refused_message_is_tried_and_then_ends_the_stream(plays: Stage) -> None:
+    """The error names the message and the reason, what is right has been written, and the message stays."""
+    plays.publish(event("ann", "01T08:00", "x"), event("bob", "01T08:00", 7))
+    with pytest.raises(InvalidValue, match="was refused 2 times: column 'n' is declared int64 and holds 'x'"):
+        plays.stream(Batching(rows=100, seconds=0.2, lease=10, tries=2, retry=1, idle=15))
+    assert plays.offline() == [("bob", "01T08:00", 7)]
+    assert plays.waiting() == [event("ann", "01T08:00", "x")]
+
+
+def test_sigterm_ends_a_stream_after_the_batch_in_hand(plays: Stage) -> None:
+    """Nothing that was pulled waits for a lease to end."""
+    plays.publish(*(event(f"u{n}", "01T08:00", n) for n in range(10)))
+    to = plays.destination
+    command = ["jukebox", "stream", "--subscription", plays.subscription, "--data-endpoint", "plays", "--json"]
+    command += ["--store", to.store, "--offline-table", to.offline_table, "--registry", to.registry]
+    command += ["--batch-seconds", "30", "--lease-seconds", "600"]
+    program = f"from jukebox.cli import main; import sys; sys.argv = {command!r}; main()"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        assert any(b"streaming from" in line for line in running.stderr)
+        time.sleep(2)
+        running.send_signal(signal.SIGTERM)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert b'"rows": 10' in out
+    assert len(plays.offline()) == 10
+    assert plays.waiting() == []
+
+
+def test_a_store_that_fails_leaves_everything_unacknowledged(plays: Stage) -> None:
+    """What cannot be written is delivered again, and at once."""
+    plays.publish(event("ann", "01T08:00", 1))
+    (plays.root / "table").write_text("in the way")
+    with pytest.raises(StorageError):
+        plays.stream()
+    (plays.root / "table").unlink()
+    done = plays.stream(until=1)
+    assert (done.rows, plays.offline()) == (1, [("ann", "01T08:00", 1)])
+
+
+def test_a_subscription_that_is_not_there_is_named(plays: Stage) -> None:
+    """No library's traceback is shown."""
+    with pytest.raises(NotRegistered, match="subscriptions/nothing is not there"):
+        _Nothing(plays.root, plays.project).stream()
+
+
+def test_batching_that_no_stream_can_do_is_refused() -> None:
+    """Rows, seconds, lease and tries have bounds."""
+    wrong = [{"rows": 0}, {"seconds": -1.0}, {"seconds": float("nan")}, {"lease": 601}, {"tries": 0}, {"idle": -1}]
+    for each in wrong:
+        with pytest.raises(InvalidValue):
+            Batching(**each)
+
+
+class _Nothing(Stage):
+    @property
+    def subscription(self) -> str:
+        return f"projects/{self.project}/subscriptions/nothing"

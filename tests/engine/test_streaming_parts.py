@@ -1,0 +1,141 @@
+"""Partitions that grow: whole at every moment, each message once, in few files."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jukebox.core.fingerprints import fingerprint_of
+from jukebox.engine.feature_tables import write_partition
+from jukebox.engine.streaming_parts import GrowingTable
+from jukebox.errors import InvalidType, InvalidValue
+from jukebox.formats import parquet
+from jukebox.tables import Manifest, partitions
+
+DAY = date(2024, 1, 1)
+SCHEMA = pa.schema([("user", pa.string()), ("at", pa.timestamp("us", "UTC")), ("n", pa.int64())])
+ABOUT = Manifest(
+    kind="partition",
+    keys=("user",),
+    event_time="at",
+    details={"endpoint": "plays", "static": False, "features": {"/entity/user/component/plays/name/n@1": "n"}},
+)
+
+
+def rows(*numbers: int) -> pa.Table:
+    """Return rows of the numbers."""
+    at = [datetime(2024, 1, 1, tzinfo=timezone.utc)] * len(numbers)
+    return pa.table([[f"u{n}" for n in numbers], at, list(numbers)], schema=SCHEMA)
+
+
+def held(root: Path) -> list[int]:
+    """Return the numbers that the partition holds, whose manifest must be right about them."""
+    (part,) = partitions(root).values()
+    found = pa.Table.from_batches(parquet.read(Path(part.uri) / part.details["data"]), SCHEMA)
+    assert part.rows == found.num_rows
+    assert part.fingerprint == fingerprint_of(found, SCHEMA)
+    assert part.details["statistics"]["n"]["rows"] == found.num_rows
+    numbers: list[int] = found["n"].to_pylist()
+    return numbers
+
+
+def test_appends_keep_their_order_and_lie_in_few_files(tmp_path: Path) -> None:
+    """Forty appends leave a handful of parts, and the manifest tells what they hold."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    for number in range(40):
+        table.append(DAY, rows(number), [f"m{number}"])
+    assert held(tmp_path) == list(range(40))
+    (part,) = partitions(tmp_path).values()
+    assert len(part.details["parts"]) < 15
+
+
+def test_a_message_makes_one_row_whoever_appends_it_and_however_often(tmp_path: Path) -> None:
+    """Within one append, in a later one, and by a process that starts anew and reads what is there."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1, 1, 2), ["a", "a", "b"])
+    table.append(DAY, rows(2, 3), ["b", "c"])
+    again = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    assert again.recorded(DAY, ["a", "c", "d"]) == {"a", "c"}
+    again.append(DAY, rows(1, 2, 3, 4), ["a", "b", "c", "d"])
+    table.append(DAY, rows(4, 5), ["d", "e"])
+    assert held(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def _appending(root: str, start: int, stop: int) -> None:
+    table = GrowingTable(root, ABOUT, SCHEMA)
+    for number in range(start, stop):
+        table.append(DAY, rows(number), [f"m{number}"])
+
+
+def test_processes_that_append_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    """Two write overlapping messages at the same time."""
+    context = multiprocessing.get_context("fork")
+    spans = [(0, 12), (6, 18)]
+    running = [context.Process(target=_appending, args=(str(tmp_path), *span)) for span in spans]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+    assert sorted(held(tmp_path)) == list(range(18))
+
+
+def test_a_stream_goes_on_where_a_batch_load_ended_and_a_load_takes_the_place_of_what_was_streamed(
+    tmp_path: Path,
+) -> None:
+    """A partition of a load grows; the next load of the date replaces it whole."""
+    write_partition(str(tmp_path), DAY, rows(1, 2).to_batches(), ABOUT)
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    for number in range(3, 12):
+        table.append(DAY, rows(number), [f"m{number}"])
+    assert held(tmp_path) == list(range(1, 12))
+    write_partition(str(tmp_path), DAY, rows(7).to_batches(), ABOUT)
+    assert held(tmp_path) == [7]
+    table.append(DAY, rows(8), ["m8"])
+    assert held(tmp_path) == [7, 8]
+
+
+def test_a_reader_of_before_finds_what_it_began_to_read(tmp_path: Path) -> None:
+    """What a manifest named is there after later appends too."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["a"])
+    (before,) = partitions(tmp_path).values()
+    for number in range(2, 12):
+        table.append(DAY, rows(number), [f"m{number}"])
+    found = pa.Table.from_batches(parquet.read(Path(before.uri) / before.details["data"]))
+    assert found["n"].to_pylist() == [1]
+
+
+def test_a_failure_in_the_midst_leaves_the_partition_as_it_was(tmp_path: Path, monkeypatch: Any) -> None:
+    """The same append again completes it."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["a"])
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            table.append(DAY, rows(2), ["b"])
+    assert held(tmp_path) == [1]
+    table.append(DAY, rows(2), ["b"])
+    assert held(tmp_path) == [1, 2]
+
+
+def test_a_table_that_is_not_on_this_machine_is_refused() -> None:
+    """An append needs hard links and a lock."""
+    with pytest.raises(InvalidValue, match="s3://bucket/table is not on this machine"):
+        GrowingTable("s3://bucket/table", ABOUT, SCHEMA)
+
+
+def test_a_partition_of_other_features_or_columns_is_refused(tmp_path: Path) -> None:
+    """Nothing is written into it."""
+    other = rows(1).set_column(2, "n", pa.array([1.5]))
+    write_partition(str(tmp_path), DAY, other.to_batches(), ABOUT)
+    with pytest.raises(InvalidType, match="n double; the stream has user string"):
+        GrowingTable(str(tmp_path), ABOUT, SCHEMA).append(DAY, rows(2), ["a"])
+    features = {"/entity/user/component/x/name/n@1": "n"}
+    about = Manifest(kind="partition", details={**ABOUT.details, "features": features})
+    with pytest.raises(InvalidValue, match="the stream has /entity/user/component/x/name/n@1"):
+        GrowingTable(str(tmp_path), about, SCHEMA).append(DAY, rows(2), ["a"])
