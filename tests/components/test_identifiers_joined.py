@@ -96,7 +96,7 @@ def test_one_role_may_say_it_for_all(music: Place) -> None:
         ([NAME, PLAYS], None, "'artist' meets keys that are written as base62 and as gid_hex; say which of them it"),
         ([PLAYS, SKIPS], None, "'artist' would name artist and track; a column names one thing"),
         ([PLAYS], told("base62", primitive_entity="PRIMITIVE_ENTITY_TRACK"), "'artist' would name artist and track"),
-        ([PLAYS], told("int64"), "label column 'artist' is written as int64 and wanted as base62; known are"),
+        ([PLAYS], told("int64"), "column 'artist' is written as int64 and wanted as base62; known are"),
         ([NAME], told("base62"), "column 'artist': 2 of 2 values are no base62 .*: row 0 'b39f"),
         ([NAME], {"artist": {"identifer": "base62"}}, "'identifer' for the key 'artist'; it may have column, prim"),
         ([NAME], {"artist": {"primitive_entity": "artist"}}, "what the key 'artist' names and not its identifier"),

@@ -67,6 +67,7 @@ def test_a_models_features_are_told_and_read(client: TestClient) -> None:
         "column": "out_temp",
         "max_age": "1h",
         "keys": {"base": "origin"},
+        "identifiers": {},
     }
     assert (told["entity"]["base"], told["context"]) == ("text", {"device": "string", "hour": "int64"})
     answer = client.post(MODEL, json={"entities": [KEYS], "context": {"device": "phone", "hour": 8}, "at": AT}).json()

@@ -11,7 +11,7 @@ a conversion between them do not meet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from jukebox.errors import InvalidType, InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -99,6 +99,23 @@ def convert(
         chunks = [_converted(c, source, target, column, at) for c, at in zip(ids.chunks, starts, strict=False)]
         return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
     return _converted(ids, source, target, column, first_row)
+
+
+def convert_values(ids: Sequence[Any], source: str, target: str, *, column: str = "id") -> list[str | None]:
+    """Return ids that come as Python values as ``convert`` writes them: what holds for a column holds for them.
+
+    >>> convert_values(["5sWHDYs0csV6RS48xBl0tH", None], "base62", "gid_hex")
+    ['b39fe8081e1f4c54be38e8d6f9f12bb9', None]
+    """
+    wrong = next((value for value in ids if value is not None and not isinstance(value, str)), None)
+    if wrong is not None:
+        raise InvalidType(f"column '{column}': ids in {source} are text, not {wrong!r}")
+    try:
+        texts = pa.array(ids, pa.string())
+    except UnicodeEncodeError as exc:
+        raise InvalidValue(f"column '{column}' holds half a surrogate pair, which is no {source}") from exc
+    found: list[str | None] = convert(texts, source, target, column=column).to_pylist()
+    return found
 
 
 def _converted(ids: pa.Array, source: str, target: str, column: str, first_row: int) -> pa.Array:

@@ -78,7 +78,7 @@ def together(told: Iterable[Mapping[str, Written]]) -> dict[str, Written]:
         for label, written in some.items():
             if found.setdefault(label, written) != written:
                 raise InvalidValue(
-                    f"label column '{label}' is said to hold {found[label].identifier} and {written.identifier}"
+                    f"column '{label}' is said to hold {found[label].identifier} and {written.identifier}"
                 )
     return found
 
@@ -91,11 +91,11 @@ def require_one_meaning(met: Mapping[str, Collection[Key]], told: Mapping[str, W
     for label, keys in met.items():
         entities = sorted({key.primitive_entity for key in keys} | _named(told.get(label)))
         if len(entities) > 1:
-            raise InvalidValue(f"label column '{label}' would name {' and '.join(entities)}; a column names one thing")
+            raise InvalidValue(f"column '{label}' would name {' and '.join(entities)}; a column names one thing")
         written = sorted({key.identifier for key in keys})
         if label not in told and len(written) > 1:
             raise InvalidValue(
-                f"label column '{label}' meets keys that are written as {' and as '.join(written)}; say which of them "
+                f"column '{label}' meets keys that are written as {' and as '.join(written)}; say which of them "
                 f'it holds: keys {{"{label}": {{"column": …, "identifier": …}}}}'
             )
 
@@ -113,7 +113,7 @@ def conversions(role: Mapping[str, str], keys: Iterable[Key], told: Mapping[str,
     found = []
     for label, key in role.items():
         source = told[label].identifier if label in told else target[key]
-        require(source, target[key], f"label column '{label}'")
+        require(source, target[key], f"column '{label}'")
         if source != target[key]:
             found.append(Converted(label, source, target[key]))
     return tuple(found)
@@ -128,23 +128,6 @@ def widened(schema: pa.Schema, converted: Iterable[Converted]) -> pa.Schema:
             raise NameClash(f"the labels have a column '{each.column}', by which name a join converts '{each.label}'")
         schema = schema.append(pa.field(each.column, pa.string()))
     return schema
-
-
-def require_as_held(
-    written: Mapping[str, Written], columns: Mapping[str, str], keys: Collection[Key], whose: str
-) -> None:
-    """Raise InvalidValue, which says ``whose`` keys they are, where ids are not written as the key of theirs has them.
-
-    ``columns`` maps names to key columns, where they differ. This is for what takes ids as they come.
-    """
-    held = {key.column: key.identifier for key in keys}
-    for name, how in written.items():
-        wanted = held.get(columns.get(name, name), how.identifier)
-        if how.identifier != wanted:
-            raise InvalidValue(
-                f"{whose} has ids of '{name}' written as {how.identifier}, which are converted in a join alone; "
-                f"give them as {wanted}"
-            )
 
 
 def with_ids(batches: Iterable[pa.RecordBatch], converted: Collection[Converted]) -> Iterator[pa.RecordBatch]:

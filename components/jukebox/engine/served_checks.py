@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jukebox.core.sampling import scattered
 from jukebox.engine.catalog import partitions_of
@@ -14,13 +17,21 @@ from jukebox.engine.cell_tally import Tally
 from jukebox.engine.consistency import Consistency
 from jukebox.engine.served_differences import WHERE, explained, offline
 from jukebox.engine.served_logs import SERVED_AT, entry_of, event_time_of, status_of
-from jukebox.engine.served_rows import join_as_of, key_columns, moments, plan_for, require_keys, type_of_both
+from jukebox.engine.served_rows import (
+    join_as_of,
+    key_columns,
+    moments,
+    named_keys,
+    plan_for,
+    require_keys,
+    type_of_both,
+)
 from jukebox.errors import InvalidValue, NoPartition, UnknownFeature
 from jukebox.features import FeatureName
 from jukebox.formats import parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from jukebox.core.asof import Progress
     from jukebox.engine.requests import Entry
@@ -60,14 +71,14 @@ def check_log(
         replayed = [(_offline(entry), feature) for entry, feature in asked]
         plan = plan_for(registry, replayed, spine, feature_tables)
         columns = [entry.column for entry, _ in asked]
-        _write(log, spine, numbers, columns, key_columns(plan, replayed))
+        _write(log, spine, numbers, _readers(asked), key_columns(plan, replayed))
         joined, _ = join_as_of(plan, spine, Path(folder), progress=progress)
         found = explained(plan, _compared(joined, columns, tolerance), parquet.schema(joined))
     return Consistency(log.path, log.fingerprint(), len(numbers), of_rows, tuple(found), unchecked)
 
 
 def _offline(entry: Entry) -> Entry:
-    return type(entry)(entry.name, offline(entry.column), entry.max_age, keys=entry.keys)
+    return replace(entry, column=offline(entry.column))
 
 
 def _wanted(log: ServedLog, features: Collection[str] | None) -> list[str]:
@@ -120,7 +131,14 @@ def _chosen(log: ServedLog, rows: int | None, seed: int) -> tuple[Any, int]:
     return scattered(count, count if rows is None else rows, seed), count
 
 
-def _write(log: ServedLog, spine: Path, numbers: Any, columns: Sequence[str], keys: Sequence[KeyColumn]) -> None:
+def _readers(asked: Asked) -> dict[str, list[str]]:
+    """Return the log's columns with the labels of the keys that each is read by."""
+    return {entry.column: [key.label for key in named_keys(entry, feature.feature)] for entry, feature in asked}
+
+
+def _write(
+    log: ServedLog, spine: Path, numbers: Any, columns: Mapping[str, Sequence[str]], keys: Sequence[KeyColumn]
+) -> None:
     sources = {key.label: key.sources(log) for key in keys}
     require_keys(keys, sources, log.key_names)
     served = [name for column in columns for name in (column, event_time_of(column), status_of(column))]
@@ -128,7 +146,12 @@ def _write(log: ServedLog, spine: Path, numbers: Any, columns: Sequence[str], ke
 
     def spined(some: pa.RecordBatch) -> pa.RecordBatch:
         taken = dict(zip(some.schema.names, some.columns, strict=True))
-        taken |= moments(taken[SERVED_AT]) | {key.label: key.taken(some, sources[key.label]) for key in keys}
+        taken |= moments(taken[SERVED_AT])
+        for key in keys:
+            ids = key.taken(some, sources[key.label])
+            # Another request's ids may be written in another way under the same name: they are none to convert.
+            mine = [taken[status_of(column)] for column, labels in columns.items() if key.label in labels]
+            taken[key.label] = ids if key.identifier is None else _where_served(ids, mine)
         return pa.RecordBatch.from_arrays(list(taken.values()), names=list(taken))
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -145,6 +168,11 @@ def _write(log: ServedLog, spine: Path, numbers: Any, columns: Sequence[str], ke
         else pa.RecordBatch.from_arrays([pa.array([], log.schema.field(name).type) for name in asked], names=asked)
     )
     parquet.write(spine, batches(), schema=spined(empty).schema)
+
+
+def _where_served(ids: pa.Array, statuses: Sequence[pa.Array]) -> pa.Array:
+    served = reduce(pc.or_, (status.is_valid() for status in statuses))
+    return pc.if_else(served, ids, pa.scalar(None, ids.type))
 
 
 def _compared(joined: Path, columns: Sequence[str], tolerance: float) -> dict[str, Tally]:

@@ -111,7 +111,9 @@ def _kinds(
     places = [(rows, n) for rows in differing for n, look in enumerate(sought[rows.column]) if look is not None]
     told: dict[tuple[str, int], str] = {}
     if places:
-        parts = [rows.rows.select([*table.keys, SERVED_AT, NAIVE]).take(_places(places, rows)) for rows in differing]
+        parts = [
+            rows.rows.select([*table.joined_keys, SERVED_AT, NAIVE]).take(_places(places, rows)) for rows in differing
+        ]
         looks = [look for rows in differing for look in sought[rows.column] if look is not None]
         known, early = found_rows(table.partitions, _question(plan, table), pa.concat_tables(parts), looks)
         for kind, labels in ((BEHIND, known), (EARLY, early)):
@@ -132,7 +134,7 @@ def _by_nulls(served: Any, right: Any) -> str:
 
 def _question(plan: Plan, table: PlannedTable) -> Question:
     return Question(
-        keys=table.keys,
+        keys=table.joined_keys,
         label_time=label_time_of(table),
         event_time=None if table.static else table.event_time,
         values={member.column: member.source_column for member in table.members},

@@ -7,9 +7,10 @@
     key:<name>:<kind>         what the entity gave under a name: 'key:origin:text', 'key:user:integer'
     <feature>@<version>       the value that was answered, and beside it '… event_time' and '… status'
 
-A feature that was asked for with a limit of age or in a role has a column of its own for it, which says so as a URL
-does: ``<feature>@<version>?max_age=1h&key.base=origin``. A column that a file lacks was not served to its rows: there
-the status is null, and nowhere else.
+A feature that was asked for with a limit of age, in a role, or by ids that its table has written in another way has a
+column of its own for it, which says so as a URL does: ``<feature>@<version>?max_age=1h&key.base=origin`` or
+``…?identifier.artist=base62``. Keys stand as they were given. A column that a file lacks was not served to its rows:
+there the status is null, and nowhere else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 import pyarrow as pa
 
 from jukebox.core import rowkeys
+from jukebox.engine.label_keys import Written
 from jukebox.engine.requests import Entry
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, NoPartition, StorageError, reason
 from jukebox.formats import parquet
@@ -39,7 +41,7 @@ ABOUT = pa.schema([(REQUEST_ID, pa.string()), (POSITION, pa.int32()), (MODEL, pa
 STATUS_TYPE = pa.string()
 FRESH, STALE = "fresh", "stale"
 KEY = "key:"
-_DATES, _MAX_AGE, _ROLE = "date=*", "max_age", "key."
+_DATES, _MAX_AGE, _ROLE, _WRITTEN = "date=*", "max_age", "key.", "identifier."
 _LARGE = "large integer"
 _KEY_TYPES = {
     "bool": pa.bool_(),
@@ -53,14 +55,22 @@ _KEY_TYPES = {
 }
 
 
-def column_of(feature: str, max_age: str | None = None, keys: Mapping[str, str] | None = None) -> str:
+def column_of(
+    feature: str,
+    max_age: str | None = None,
+    keys: Mapping[str, str] | None = None,
+    identifiers: Mapping[str, str] | None = None,
+) -> str:
     """Return the column of a versioned feature as it was asked for, ``keys`` from entity's name to key column.
+
+    ``identifiers`` say by name how ids were written that the feature's table has in another way.
 
     >>> column_of("/entity/a/component/b/name/c@1", "1h", {"base": "origin"})
     '/entity/a/component/b/name/c@1?max_age=1h&key.base=origin'
     """
     told = {} if max_age is None else {_MAX_AGE: max_age}
     told |= {f"{_ROLE}{name}": key for name, key in sorted((keys or {}).items())}
+    told |= {f"{_WRITTEN}{name}": how for name, how in sorted((identifiers or {}).items())}
     return f"{feature}?{urlencode(told)}" if told else feature
 
 
@@ -72,7 +82,8 @@ def entry_of(column: str) -> Entry:
     except ValueError as exc:
         raise CorruptData(f"'{column}' is no column of a log: {exc}") from exc
     keys = {name.removeprefix(_ROLE): key for name, key in told.items() if name.startswith(_ROLE)}
-    return Entry(feature, column, told.get(_MAX_AGE), keys=keys)
+    names = {name.removeprefix(_WRITTEN): Written(how) for name, how in told.items() if name.startswith(_WRITTEN)}
+    return Entry(feature, column, told.get(_MAX_AGE), keys=keys, written=names)
 
 
 def event_time_of(column: str) -> str:
@@ -115,6 +126,11 @@ class ServedLog:
         """The names that entities gave their keys by, sorted."""
         given = {name.removeprefix(KEY).rpartition(":")[0] for name in self.schema.names if name.startswith(KEY)}
         return tuple(sorted(given))
+
+    def identifiers(self, name: str) -> tuple[str, ...]:
+        """Return how ids are written that were given under ``name``, as far as they were converted; sorted."""
+        written = [entry_of(column).written for column in self.features]
+        return tuple(sorted({each[name].identifier for each in written if name in each}))
 
     def keys(self, name: str, kind: str) -> list[str]:
         """Return the columns of what entities gave under ``name``, as far as it is of a kind of keys."""

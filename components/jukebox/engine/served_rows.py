@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from jukebox.core import rowkeys
 from jukebox.core.asof_times import clock
 from jukebox.core.cells import plain_type
 from jukebox.engine.joining import join_files
+from jukebox.engine.label_keys import widened, with_ids
 from jukebox.engine.plans import planned
 from jukebox.engine.served_logs import SERVED_AT
 from jukebox.engine.training_sets import features_of
@@ -48,12 +49,16 @@ def key_names(feature: Feature) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A column of keys for a join: the names that entities give it by, and the type of the feature table's key."""
+    """A column of keys for a join: the names that entities give it by, and the type of the feature table's key.
+
+    ``identifier`` is how its ids are written, where the feature table has them in another way.
+    """
 
     label: str
     names: tuple[str, ...]
     type: pa.DataType
     endpoint: str
+    identifier: str | None = None
 
     def sources(self, log: ServedLog, labels: pa.Schema | None = None) -> list[str]:
         """Return the columns of the log that hold it, then those of labels; the first that is not null counts.
@@ -86,12 +91,29 @@ class KeyColumn:
             raise InvalidValue(f"'{columns[0]}' does not fit '{self.endpoint}', {self.type}: {reason(exc)}") from exc
 
 
-def _named_keys(entry: Entry, feature: Feature) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Return for each key column of a feature its label and the names to find it by: that which the entry gives it."""
+class NamedKey(NamedTuple):
+    """A key of a feature that is asked for: its label in a join, the names to find it by, and how its ids are written.
+
+    ``identifier`` is None where nothing was said of it: they are as the feature table has them.
+    """
+
+    label: str
+    column: str
+    names: tuple[str, ...]
+    identifier: str | None
+
+
+def named_keys(entry: Entry, feature: Feature) -> list[NamedKey]:
+    """Return the keys of a feature, each by the name that the entry gives it."""
     given = {column: (name,) for name, column in entry.keys.items()}
-    pairs = zip(feature.endpoint.keys, key_names(feature), strict=True)
-    found = {key.column: given.get(key.column, names) for key, names in pairs}
-    return {column: (f"{_KEY}{feature.endpoint.name}: {'|'.join(names)}", names) for column, names in found.items()}
+    found = []
+    for key, names in zip(feature.endpoint.keys, key_names(feature), strict=True):
+        mine = given.get(key.column, names)
+        told = entry.written.get(mine[0])
+        written = "" if told is None else f" as {told.identifier}"
+        label = f"{_KEY}{feature.endpoint.name}: {'|'.join(mine)}{written}"
+        found.append(NamedKey(label, key.column, mine, None if told is None else told.identifier))
+    return found
 
 
 def plan_for(
@@ -107,7 +129,10 @@ def plan_for(
     """
     request: dict[str, list[dict[str, Any]]] = {}
     for entry, registered in asked:
-        keys = {label: column for column, (label, _) in _named_keys(entry, registered.feature).items()}
+        keys = {
+            key.label: key.column if key.identifier is None else {"column": key.column, "identifier": key.identifier}
+            for key in named_keys(entry, registered.feature)
+        }
         rules = {"column": entry.column, "max_age": entry.max_age, "last_non_null": entry.last_non_null}
         request.setdefault(registered.versioned, []).append({**rules, "keys": keys})
     labels = str(spine)
@@ -116,15 +141,14 @@ def plan_for(
 
 def key_columns(plan: Plan, asked: Sequence[tuple[Entry, RegisteredFeature]]) -> list[KeyColumn]:
     """Return the columns of keys that the plan joins by, each once."""
-    names = {
-        label: found for entry, registered in asked for label, found in _named_keys(entry, registered.feature).values()
-    }
+    named = {key.label: key for entry, registered in asked for key in named_keys(entry, registered.feature)}
     found: dict[str, KeyColumn] = {}
     for table in plan.tables:
         schema = _schema(table)
         for label, column in table.keys.items():
             kind = schema.field(column).type if column in schema.names else pa.string()
-            found[label] = KeyColumn(label, names[label], _plain(kind), table.about.details["endpoint"])
+            about = table.about.details["endpoint"], named[label].identifier
+            found[label] = KeyColumn(label, named[label].names, _plain(kind), *about)
     return list(found.values())
 
 
@@ -168,6 +192,7 @@ def join_as_of(
     whatever its age; it tells nothing of a static row, or of the one before a null, but that there is one.
     """
     proofs: dict[str, ColumnProof] = {}
+    spine = _with_ids(plan, spine, folder)
     for label_time in (SERVED_AT, NAIVE):
         tables = [table for table in plan.tables if label_time_of(table) == label_time]
         if tables:
@@ -178,6 +203,15 @@ def join_as_of(
             proofs |= {column.column: column for proof in join(**rules) for column in proof.columns}
             spine = out
     return spine, proofs
+
+
+def _with_ids(plan: Plan, spine: Path, folder: Path) -> Path:
+    if not plan.converted:
+        return spine
+    out = folder / "with ids.parquet"
+    schema = widened(parquet.schema(spine), plan.converted)
+    parquet.write(out, with_ids(parquet.read(spine), plan.converted), schema=schema)
+    return out
 
 
 def label_time_of(table: PlannedTable) -> str:

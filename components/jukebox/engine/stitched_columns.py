@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 def logged_as(log: ServedLog, entry: Entry, asked: Asked, registered: timedelta | None) -> tuple[str, ...]:
     """Return the columns of the log that answer a request: of its version and role, whatever they were asked for with.
 
+    However its ids were written, a row tells of its own entity.
+
     One under a shorter limit of age than the request's lacks what is older, and does not answer it; ``registered`` is
     the limit where none was asked for. There is none for ``last_non_null``, which an online store cannot tell.
     """
@@ -38,9 +40,13 @@ def logged_as(log: ServedLog, entry: Entry, asked: Asked, registered: timedelta 
         served = entry_of(column)
         limit = registered if served.max_age is None else parse_duration(served.max_age)
         enough = limit is None or (asked.max_age is not None and limit >= asked.max_age)
-        if served.name == asked.versioned and dict(served.keys) == dict(entry.keys) and enough:
+        if served.name == asked.versioned and _role(served) == _role(entry) and enough:
             found.append(column)
     return tuple(found)
+
+
+def _role(entry: Entry) -> dict[str, str]:
+    return {name: key for name, key in entry.keys.items() if name != key}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,11 @@ import pyarrow as pa
 from jukebox.core.splits import Split
 from jukebox.engine import contextual
 from jukebox.engine.catalog import partitions_of, registered
-from jukebox.engine.label_keys import require_as_held
 from jukebox.engine.labelled_logs import LabelledLog, Spine
 from jukebox.engine.log_matching import NONE, matched
-from jukebox.engine.requests import Entry, asked, normalized
+from jukebox.engine.requests import asked, normalized
 from jukebox.engine.served_logs import SERVED_AT, status_of
-from jukebox.engine.served_rows import join_as_of, key_columns, plan_for, type_of_both
+from jukebox.engine.served_rows import join_as_of, key_columns, named_keys, plan_for, type_of_both
 from jukebox.engine.stitched_columns import StitchedColumn, columns_read, is_logged, logged_as
 from jukebox.engine.training_files import write_splits, write_whole
 from jukebox.engine.training_sets import Content
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from jukebox.core.asof_proof import ColumnProof
     from jukebox.engine.log_matching import Matched
     from jukebox.engine.plans import Plan
-    from jukebox.engine.requests import Asked
+    from jukebox.engine.requests import Asked, Entry
+    from jukebox.engine.served_logs import ServedLog
     from jukebox.stores import RegisteredFeature, Registry
 
 PROOFS = ("sample", "full")
@@ -81,8 +81,6 @@ def stitch_request(
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
     schema, rule, entries = source.schema(), Split.parse(split), normalized(features)
     pairs = list(zip(entries, registered(registry, [entry.name for entry in entries], feature_set), strict=True))
-    for entry, feature in pairs:
-        require_as_held(entry.written, entry.keys, feature.feature.endpoint.keys, f"the request for '{entry.name}'")
     brought = [(e, f) for e, f in pairs if f.feature.contextual and contextual.from_labels(e, f).column in schema.names]
     context = tuple(contextual.from_labels(*pair) for pair in brought)
     contextual.require(context, schema)
@@ -162,11 +160,11 @@ def _filled_in(registry: Registry, source: LabelledLog, request: StitchRequest, 
     filled = []
     for each in request.columns:
         count = lacking[each.logged]
-        filled.append(each if count == 0 else _joining(registry, each, count, request.tables))
+        filled.append(each if count == 0 else _joining(registry, source.log, each, count, request.tables))
     return filled
 
 
-def _joining(registry: Registry, each: Wanted, count: int, tables: Collection[str] | None) -> Wanted:
+def _joining(registry: Registry, log: ServedLog, each: Wanted, count: int, tables: Collection[str] | None) -> Wanted:
     lacks = f"{count} labels have no logged value of '{each.asked.versioned}'"
     if each.feature.feature.contextual:
         raise NoPartition(f"{lacks}, which is contextual: bring it as label column '{each.asked.column}'")
@@ -174,9 +172,23 @@ def _joining(registry: Registry, each: Wanted, count: int, tables: Collection[st
         partitions_of(registry, each.feature, tables)
     except NoPartition as exc:
         raise NoPartition(f"{lacks}, and to fill them in it must be loaded: {exc}") from exc
-    entry = each.entry
-    joined = Entry(entry.name, f"joined {each.asked.column}", entry.max_age, entry.last_non_null, entry.keys)
-    return Wanted(entry, each.feature, each.asked, each.logged, joined)
+    _require_told(log, each)
+    return replace(each, joined=replace(each.entry, column=f"joined {each.asked.column}"))
+
+
+def _require_told(log: ServedLog, each: Wanted) -> None:
+    """Raise InvalidValue where the log has a feature's keys written in another way than the request says."""
+    held = {key.column: key.identifier for key in each.feature.feature.endpoint.keys}
+    for key in named_keys(each.entry, each.feature.feature):
+        said = key.identifier or held[key.column]
+        for name in key.names:
+            other = next((how for how in log.identifiers(name) if how != said), None)
+            if other is not None:
+                raise InvalidValue(
+                    f"the log has ids of '{name}' written as {other}, and '{each.asked.versioned}' is to be joined by "
+                    f'ids written as {said}; where they are the same, say so: keys {{"{name}": {{"column": '
+                    f'"{key.column}", "identifier": "{other}"}}}}'
+                )
 
 
 def _lacking(source: LabelledLog, found: Matched, columns: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
@@ -228,6 +240,8 @@ def _told(each: Wanted, column: StitchedColumn, proofs: Mapping[str, ColumnProof
     limit = None if member.max_age is None else format_duration(member.max_age)
     about = {"name": str(member.name), "version": member.version, "data_type": member.data_type}
     rules = {"max_age": limit, "last_non_null": member.last_non_null, "keys": dict(each.entry.keys)}
+    if each.entry.written:
+        rules["identifiers"] = {name: how.identifier for name, how in each.entry.written.items()}
     examined = None if each.joined is None else proofs.get(each.joined.column)
     return {**about, **rules, "column": member.column, **column.told(examined)}
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.layouts import Row
     from jukebox.engine.requests import Entry
+    from jukebox.serving.contextual import Given
     from jukebox.serving.lookups import Lookup
 
 
@@ -73,11 +74,12 @@ def served(lookup: Lookup, request: Request, model: str | None, vectors: Feature
     at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
     names = dict.fromkeys(name for read in lookup.tables for way in read.ways for name in way.names)
     entities = [{name: entity[name] for name in names if name in entity} for entity in request.entities]
-    features = [_told(*each) for each in zip(lookup.entries, vectors.columns, strict=True)]
+    features = [_told(*each) for each in zip(lookup.entries, lookup.features, vectors.columns, strict=True)]
     return Served(request.id, at, entities, features, model)
 
 
-def _told(entry: Entry, column: Column) -> ServedFeature:
+def _told(entry: Entry, feature: Route | Given, column: Column) -> ServedFeature:
     verdict = column.verdict
+    written = feature.way.identifiers if isinstance(feature, Route) else {}
     found = column.values(), verdict.datetimes(), verdict.statuses, column.type
-    return ServedFeature(column.feature, *found, max_age=entry.max_age, keys=entry.keys)
+    return ServedFeature(column.feature, *found, max_age=entry.max_age, keys=entry.keys, identifiers=written)

@@ -81,7 +81,7 @@ class Stores:
     ) -> Sequence[Sequence[Row | None]]:
         store = self.open(uri)
         # Tables that are read in the same ways get the very same list, so that a store may work on it once.
-        keys = {ways: [way.key(entity) for way in ways for entity in entities] for ways in {r.ways for r in reads}}
+        keys = {ways: [key for way in ways for key in way.rows(entities)] for ways in {r.ways for r in reads}}
         asked = [(read.table, keys[read.ways]) for read in reads]
         rows = store.read_tables(asked, timeout=timeout)
         for read in reads:

@@ -51,7 +51,9 @@ def asked_of(features: Sequence[ServedFeature]) -> Asked:
     """Return what tells the columns of a round from those of others."""
     return tuple(
         [
-            each.feature if each.max_age is None and not each.keys else (each.feature, each.max_age, *each.keys.items())
+            each.feature
+            if each.max_age is None and not each.keys and not each.identifiers
+            else (each.feature, each.max_age, *each.keys.items(), "", *each.identifiers.items())
             for each in features
         ]
     )
@@ -59,7 +61,9 @@ def asked_of(features: Sequence[ServedFeature]) -> Asked:
 
 def columns_of(features: Sequence[ServedFeature]) -> dict[str, int]:
     """Return the columns of the log that features go to, by name, with their places; of two alike the last counts."""
-    named = {column_of(each.feature, each.max_age, each.keys): place for place, each in enumerate(features)}
+    named = {
+        column_of(each.feature, each.max_age, each.keys, each.identifiers): place for place, each in enumerate(features)
+    }
     return dict(sorted(named.items()))
 
 

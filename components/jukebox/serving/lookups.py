@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jukebox.core import rowkeys
 from jukebox.engine.catalog import registered
-from jukebox.engine.label_keys import require_as_held
-from jukebox.engine.requests import Entry, asked, normalized
+from jukebox.engine.label_keys import require_one_meaning, together
+from jukebox.engine.requests import Entry, normalized
 from jukebox.errors import InvalidType, InvalidValue, NameClash
 from jukebox.serving.contextual import Given, given
 from jukebox.serving.routes import Route, Rules, Way, route
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jukebox.core.layouts import Layout
+    from jukebox.engine.label_keys import Written
+    from jukebox.features import Key
     from jukebox.stores import OnlineStore, RegisteredFeature, Registry
 
 
@@ -115,15 +117,15 @@ def looked_up(entries: tuple[Entry, ...], registry: Registry, online: Callable[[
             f"'{late.name}' is asked for as last_non_null, and an online table holds the newest row of a key alone"
         )
     found = registered(registry, [entry.name for entry in entries])
-    for entry, feature in zip(entries, found, strict=True):
-        require_as_held(entry.written, entry.keys, feature.feature.endpoint.keys, f"the request for '{entry.name}'")
+    written = together(entry.written for entry in entries)
     features = tuple(
         given(entry.name, entry.column, feature)
         if feature.feature.contextual
-        else _routed(entry, feature, registry, online)
+        else _routed(entry, feature, registry, online, written)
         for entry, feature in zip(entries, found, strict=True)
     )
     routes = [each for each in features if isinstance(each, Route)]
+    _require_one_meaning(routes, written)
     places = list(dict.fromkeys((each.source.store, each.source.table) for each in routes))
     tables = tuple(_table_read(place, routes, online) for place in places)
     groups = {(read.store, read.table, way): i for i, (read, way) in enumerate(_ways(tables))}
@@ -137,11 +139,26 @@ def looked_up(entries: tuple[Entry, ...], registry: Registry, online: Callable[[
 
 
 def _routed(
-    entry: Entry, feature: RegisteredFeature, registry: Registry, online: Callable[[str], OnlineStore]
+    entry: Entry,
+    feature: RegisteredFeature,
+    registry: Registry,
+    online: Callable[[str], OnlineStore],
+    written: Mapping[str, Written],
 ) -> Route:
     source = registry.online_source(feature.versioned)
-    [wanted] = asked([entry], [feature])
-    return route(entry, wanted, feature, source, online(source.store).layout(source.table))
+    return route(entry, feature, source, online(source.store).layout(source.table), written)
+
+
+def _require_one_meaning(routes: Sequence[Route], written: Mapping[str, Written]) -> None:
+    """Raise InvalidValue where one name would hold the ids of one thing in two ways, as the join does."""
+    met: dict[tuple[str, str], set[Key]] = {}
+    for each in routes:
+        keys = {key.column: key for key in each.registered.feature.endpoint.keys}
+        others = [(name, each.way.keys[0][1]) for name in each.way.other_names]
+        for name, column in (*each.way.keys, *others):
+            met.setdefault((name, keys[column].primitive_entity), set()).add(keys[column])
+    for (name, _), meant in met.items():
+        require_one_meaning({name: meant}, written)
 
 
 def _table_read(place: tuple[str, str], routes: Sequence[Route], online: Callable[[str], OnlineStore]) -> TableRead:

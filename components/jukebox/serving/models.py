@@ -86,6 +86,7 @@ def _entry(told: Mapping[str, Any], tables: Any) -> Entry:
     table = tables[told["table"]] if "table" in told and tables else {"keys": told.get("keys", {})}
     roles = {label: key for label, key in table["keys"].items() if label != key}
     written = {each["label"]: Written(each["source"]) for each in table.get("converted", ())}
+    written |= {name: Written(how) for name, how in told.get("identifiers", {}).items()}
     return Entry(name, told["column"], told.get("max_age"), bool(told.get("last_non_null")), roles, written)
 
 

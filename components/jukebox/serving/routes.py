@@ -5,28 +5,50 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jukebox.core import identifiers
 from jukebox.core.cells import plain_type
+from jukebox.engine.label_keys import Converted, conversions
+from jukebox.engine.requests import asked
 from jukebox.errors import InvalidType, MissingColumn
 from jukebox.features.data_types import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     import pyarrow as pa
 
     from jukebox.core.layouts import Layout
-    from jukebox.engine.requests import Asked, Entry
+    from jukebox.engine.label_keys import Written
+    from jukebox.engine.requests import Entry
     from jukebox.stores import OnlineSource, RegisteredFeature
 
 
 @dataclass(frozen=True)
 class Way:
-    """How an entity names a row: what it calls each key column; a sole key also by its primitive entity or entity."""
+    """How an entity names a row: what it calls each key column; a sole key also by its primitive entity or entity.
+
+    ``converted`` are the names whose ids the table has written in another way.
+    """
 
     feature: str = field(compare=False)
     keys: tuple[tuple[str, str], ...]
     other_names: tuple[str, ...]
+    converted: tuple[Converted, ...] = ()
+
+    def rows(self, entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the key columns of each entity, ids as the table has them, by the rule of the join.
+
+        Raises what ``key`` does, InvalidType and InvalidValue for what is no id, with the place of its entity.
+        """
+        found = [self.key(entity) for entity in entities]
+        for each in self.converted:
+            column = dict(self.keys)[each.label]
+            ids = [key[column] for key in found]
+            written = identifiers.convert_values(ids, each.source, each.target, column=each.label)
+            for key, value in zip(found, written, strict=True):
+                key[column] = value
+        return found
 
     def key(self, entity: Mapping[str, Any]) -> dict[str, Any]:
         """Return the key columns of ``entity``; raises MissingColumn with the names that would do."""
@@ -48,6 +70,11 @@ class Way:
     def names(self) -> tuple[str, ...]:
         """Every name that an entity may give a part of the key by."""
         return (*(name for name, _ in self.keys), *self.other_names)
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """How the ids are written that are converted, by name."""
+        return {each.label: each.source for each in self.converted}
 
 
 @dataclass(frozen=True)
@@ -77,11 +104,18 @@ class Route:
         return self.registered.name.name
 
 
-def route(entry: Entry, asked: Asked, registered: RegisteredFeature, source: OnlineSource, layout: Layout) -> Route:
-    """Return the route to a feature.
+def route(
+    entry: Entry,
+    registered: RegisteredFeature,
+    source: OnlineSource,
+    layout: Layout,
+    written: Mapping[str, Written],
+) -> Route:
+    """Return the route to a feature; ``written`` is what is said of the ids of entities, by name.
 
-    Raises MissingColumn where the table has no column of its name, or keys are mapped to what is no key, and
-    InvalidType where the table's column is not of the type that the feature is registered with.
+    Raises MissingColumn where the table has no column of its name, or keys are mapped to what is no key, InvalidType
+    where the table's column is not of the type that the feature is registered with, and InvalidValue for a max age
+    that a request may not give and for ids that cannot be converted.
     """
     if registered.name.name not in layout.value_names:
         raise MissingColumn(
@@ -94,12 +128,12 @@ def route(entry: Entry, asked: Asked, registered: RegisteredFeature, source: Onl
             f"online table '{source.table}' holds {held} for '{registered.versioned}', which is registered as "
             f"{registered.feature.data_type}; load it again"
         )
-    endpoint = registered.feature.endpoint
-    rules = Rules(not endpoint.static, endpoint.table_created_time is not None, layout.zoned, asked.max_age)
-    return Route(entry.column, registered, source, _way(entry, registered), rules, held)
+    endpoint, [wanted] = registered.feature.endpoint, asked([entry], [registered])
+    rules = Rules(not endpoint.static, endpoint.table_created_time is not None, layout.zoned, wanted.max_age)
+    return Route(entry.column, registered, source, _way(entry, registered, written), rules, held)
 
 
-def _way(entry: Entry, registered: RegisteredFeature) -> Way:
+def _way(entry: Entry, registered: RegisteredFeature, written: Mapping[str, Written]) -> Way:
     keys = registered.feature.endpoint.keys
     columns = [key.column for key in keys]
     unknown = [key for key in entry.keys.values() if key not in columns]
@@ -111,4 +145,6 @@ def _way(entry: Entry, registered: RegisteredFeature) -> Way:
     # A role has a name of its own: by its primitive entity the origin would pass for the destination.
     free = len(keys) == 1 and columns[0] not in given
     others = dict.fromkeys([*(key.primitive_entity for key in keys), registered.name.entity]) if free else ()
-    return Way(registered.name.short, named, tuple(others))
+    # A name that is said to be written in another way is another feature's.
+    mine = [name for name in others if name not in written or written[name] == written.get(named[0][0])]
+    return Way(registered.name.short, named, tuple(mine), conversions(dict(named), keys, written))

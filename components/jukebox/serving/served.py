@@ -19,6 +19,7 @@ class ServedFeature:
     ``event_times`` are datetimes, or None where the feature is static or missing; ``statuses`` are those of vectors.
     ``type`` is that of the values, None where they tell it themselves. ``max_age`` and ``keys``, from entity's name to
     key column, are those of the request, where it has any: the role in which the feature was asked for.
+    ``identifiers`` say by name how ids were given that the feature's table has written in another way.
     """
 
     feature: str
@@ -28,6 +29,7 @@ class ServedFeature:
     type: pa.DataType | None = None
     max_age: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+    identifiers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

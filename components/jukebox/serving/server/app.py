@@ -155,7 +155,13 @@ def _told(vectors: FeatureVectors) -> dict[str, Any]:
 def _described(model: Model) -> dict[str, Any]:
     lookup = model.reader.lookup()
     asked = [
-        {"feature": entry.name, "column": entry.column, "max_age": entry.max_age, "keys": dict(entry.keys)}
+        {
+            "feature": entry.name,
+            "column": entry.column,
+            "max_age": entry.max_age,
+            "keys": dict(entry.keys),
+            "identifiers": {name: how.identifier for name, how in entry.written.items()},
+        }
         for entry in lookup.entries
     ]
     context = {each.name: each.registered.feature.data_type for each in lookup.context}

@@ -64,12 +64,16 @@ class Vectors(BaseModel):
 
 
 class Asked(BaseModel):
-    """A feature that a model reads: its version, what the model calls it, its limit of age and its role."""
+    """A feature that a model reads: its version, what the model calls it, its limit of age and its role.
+
+    ``identifiers`` tell by name how ids are to be written that its table has in another way.
+    """
 
     feature: str
     column: str
     max_age: str | None
     keys: dict[str, str]
+    identifiers: dict[str, str]
 
 
 class ModelFeatures(BaseModel):
