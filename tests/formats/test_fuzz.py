@@ -126,6 +126,9 @@ def test_changed_bytes_are_rows_or_an_error_of_ours(name: str, tmp_path_factory:
 @example(data=struct.pack("<QI", 1 << 62, 0))
 @example(data=b'{"a":' * 2_000)
 @example(data=b"[" * 100_000)
+@example(data=b"null")
+@example(data=b'{"a": 1}\n null\n')
+@example(data=b'{"a": 1} null')
 @example(data=b'"' + b"a" * 200_000)
 def test_any_bytes_are_rows_or_an_error_of_ours(tmp_path: Path, form: str, data: bytes) -> None:
     """Whatever a file holds, under any name."""

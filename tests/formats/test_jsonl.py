@@ -182,3 +182,17 @@ def test_rows_come_back_and_pythons_json_sees_the_same(tmp_path: Path, rows: lis
     lines = (tmp_path / "t.jsonl").read_bytes().decode().split("\n")[:-1]
     assert [json.loads(line) for line in lines] == rows
     assert everything(tmp_path / "t.jsonl", **dict(zip(SCHEMA.names, SCHEMA.types, strict=True))).to_pylist() == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("null", 1), ('{"a": 1}\n{"a": 2} null\n', 2), ('{"a": "}null"}\n\n null \n', 3)]
+)
+def test_a_null_where_an_object_belongs_is_refused(tmp_path: Path, text: str, line: int) -> None:
+    """Arrow's own reader would bring the process down."""
+    with pytest.raises(CorruptData, match=f"line {line}"):
+        everything(saved(tmp_path, text))
+
+
+def test_a_null_within_an_object_or_a_text_is_read(tmp_path: Path) -> None:
+    """It only looks like a row of its own."""
+    assert everything(saved(tmp_path, '{"a": "} null", "b": [{"c": 1}, null]}\n')).num_rows == 1

@@ -29,17 +29,17 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _EPOCH, _EPOCH_DAY = datetime(1970, 1, 1, tzinfo=timezone.utc), date(1970, 1, 1).toordinal()
 
 
-def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], tuple[Any, ...]]:
+def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], list[Any]]:
     """Return a function from a cell to its fields, which have ``types``: Python values as Arrow's ``as_py`` gives them.
 
     The first ``raw`` fields come as the integers that Arrow keeps for them: times to compare. The function raises
     CorruptData for bytes that are no cell of these types.
     """
     numbers = [pa.int32() if pa.types.is_date32(kind) else pa.int64() for kind in types[:raw]]
-    fields = _fields([*numbers, *types[raw:]])
+    fields, version = _fields([*numbers, *types[raw:]]), bytes([VERSION])
 
-    def read(cell: bytes) -> tuple[Any, ...]:
-        if cell[:1] != bytes([VERSION]):
+    def read(cell: bytes) -> list[Any]:
+        if cell[:1] != version:
             raise CorruptData(f"a cell begins with {cell[:1]!r}, not with the version {VERSION}")
         try:
             values, end = fields(cell, 1)
@@ -47,7 +47,7 @@ def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], t
             raise CorruptData(f"a cell of {len(cell)} bytes does not hold {', '.join(map(str, types))}: {exc}") from exc
         if end != len(cell):
             raise CorruptData(f"a cell of {len(cell)} bytes is read to its end at byte {end}")
-        return tuple(values)
+        return values
 
     return read
 
@@ -177,9 +177,14 @@ def _length(cell: bytes, place: int) -> tuple[int, int]:
 
 def _text(*, decoded: bool) -> Reader:
     def read(cell: bytes, place: int) -> tuple[Any, int]:
-        length, start = _length(cell, place)
-        value = _taken(cell, start, length)
-        return value.decode() if decoded else value, start + length
+        length, start = cell[place], place + 1
+        if length & 0x80:
+            length, start = _length(cell, place)
+        end = start + length
+        value = cell[start:end]
+        if len(value) != length:
+            raise ValueError("it ends too early")
+        return value.decode() if decoded else value, end
 
     return read
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SUFFIX = ".jsonl"
 CHUNK_BYTES = 1 << 22
 CHUNK_ROWS = 16_384
+# A null where an object belongs crashes pyarrow's reader, and the process with it.
+_MAYBE_A_NULL_ROW = re.compile(rb"(?:\A|\})\s*null")
 
 
 def schema(path: Where, *, options: Options = DEFAULTS) -> pa.Schema:
@@ -104,6 +107,10 @@ def _rows(path: Place, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def _parsed(chunk: bytes, path: Place, first_line: int, physical: pa.Schema, others: str) -> pa.Table:
+    if _MAYBE_A_NULL_ROW.search(chunk):
+        explained = _explained(chunk, path, first_line, "")
+        if isinstance(explained, CorruptData):
+            raise explained
     try:
         # The reader takes bytes that are no UTF-8 for text.
         chunk.decode()

@@ -46,6 +46,8 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    # The thread that reads a stream waits for it itself: no other has to be woken for every message.
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
 _CLIENT = client_info.ClientInfo(client_library_version="jukebox").to_grpc_metadata()
 

@@ -9,7 +9,7 @@ from jukebox.core import coordinates, rowkeys
 from jukebox.core.layouts import Layout, layout_of
 from jukebox.core.newest import newest_rows
 from jukebox.errors import CorruptData, InvalidValue, NotRegistered
-from jukebox.stores import Versions, Written
+from jukebox.stores import Versions, Written, require_ascending
 from jukebox.stores.bigtable import catalog, cells, making, mutations
 from jukebox.stores.bigtable.connection import Connection, MutateRows, translated
 from jukebox.stores.bigtable.writing import LONGEST_KEY, Writing, check
@@ -104,9 +104,9 @@ class BigtableStore:
                 (coordinates.column(table, number), layout, _addresses(layout, entities, addresses))
                 for (table, entities), (number, layout) in zip(asked, served, strict=True)
             ]
-            columns = list(dict.fromkeys(column for column, _, _ in plan))
+            plain = dict.fromkeys(column for column, _, _ in plan)
             wanted = list({key for _, _, keys in plan for key in keys if key is not None})
-            requests: list[Any] = [(wanted, cells.columns_filter(columns))] if wanted else []
+            requests: list[Any] = [(wanted, cells.columns_filter(list(plain)))] if wanted else []
             stale = time.monotonic() - self._looked > self._fresh_for
             if stale:
                 requests.append(catalog.REQUEST)
@@ -116,7 +116,7 @@ class BigtableStore:
                 self._learn(catalog.told(self.place, found.pop(catalog.KEY, [])))
                 if [self._served(table, end) for table, _ in asked] != served:
                     continue
-            rows = {key: _newest(row) for key, row in found.items()}
+            rows = {key: _newest(row, plain) for key, row in found.items()}
             return [[_row(layout, rows, key, column) for key in keys] for column, layout, keys in plan]
 
     def layout(self, table: str) -> Layout:
@@ -204,6 +204,7 @@ class BigtableStore:
             known = catalog.Known()
         number = version or known.current or 1
         if number not in known.layouts:
+            require_ascending(Versions(known.current, tuple(sorted(known.layouts))), table, version)
             if self.place.max_age is not None and not given.timed:
                 raise InvalidValue(f"'{table}' has no event time, and {self.place} keeps rows by age")
             making.make(self._connection)
@@ -252,8 +253,10 @@ def _address(layout: Layout, entity: Mapping[str, Any]) -> bytes | None:
     return None if address is None or len(address) > LONGEST_KEY else address
 
 
-def _newest(row: Sequence[cells.Cell]) -> dict[bytes, dict[bytes, bytes]]:
-    """Return the cells of each column's newest row, by feature."""
+def _newest(row: Sequence[cells.Cell], plain: Mapping[bytes, None]) -> dict[bytes, dict[bytes, bytes]]:
+    """Return the cells of each column's newest row, by feature; a qualifier in ``plain`` has no rank and no feature."""
+    if all(cell.qualifier in plain for cell in row):
+        return {cell.qualifier: {b"": cell.value} for cell in row}
     best: dict[bytes, tuple[tuple[int, bytes], dict[bytes, bytes]]] = {}
     for cell in row:
         of, feature, rank = coordinates.parts(cell.qualifier)
