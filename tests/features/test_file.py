@@ -271,3 +271,32 @@ def test_no_feature_has_the_name_of_a_time_that_a_load_writes(name: str) -> None
     """The feature table of snapshots has both columns already."""
     told = faults_of(SNAPSHOT.replace("flights-weather/name/temp", f"flights-weather/name/{name}"))
     assert told == (f"line 19: features[0].name: '{name}' is the {name} of endpoint 'flights.weather' already",)
+
+
+CONTEXTUAL = "  - {name: /request/app/device, contextual: true, data_type: string}\n"
+COLUMN = "  - {name: /request/app/clicks, endpoint: log, column: clicks, data_type: int64}\n"
+
+
+@pytest.mark.parametrize("endpoints", ["", "endpoints: []\n"])
+def test_contextual_features_alone_need_no_endpoint(endpoints: str) -> None:
+    """What only requests tell comes from no data set."""
+    [device] = parse_features(f"{endpoints}features:\n{CONTEXTUAL}")
+    assert (str(device.name), device.contextual) == ("/entity/request/component/app/name/device", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (f"features:\n{CONTEXTUAL}{COLUMN}", ["line 1: field 'endpoints' is missing", "there are none"]),
+        (f"endpoints: []\nfeatures:\n{COLUMN}", ["line 1: endpoints: is empty", "there are none"]),
+        (f"endpoints: 7\nfeatures:\n{CONTEXTUAL}", ["line 1: endpoints: is the number 7; it must be a list"]),
+        ("features: []", ["line 1: field 'endpoints' is missing", "line 1: features: is empty"]),
+    ],
+)
+def test_a_column_needs_an_endpoint(text: str, faults: list[str]) -> None:
+    """Beside contextual features too, and an empty list of them is none."""
+    with pytest.raises(InvalidFile) as caught:
+        parse_features(text)
+    assert len(caught.value.faults) == len(faults)
+    for fault, said in zip(caught.value.faults, faults, strict=True):
+        assert said in fault

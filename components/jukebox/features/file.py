@@ -36,7 +36,7 @@ def parse_features(text: str, path: str = "features.yaml") -> tuple[Feature, ...
     faults = _faults(value, tree)
     if faults:
         raise InvalidFile(path, faults)
-    endpoints = {fields["name"]: Endpoint.from_json(fields) for fields in value["endpoints"]}
+    endpoints = {fields["name"]: Endpoint.from_json(fields) for fields in value.get("endpoints", ())}
     return tuple(_feature(fields, endpoints) for fields in value["features"])
 
 
