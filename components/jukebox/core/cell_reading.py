@@ -39,6 +39,7 @@ def reader(types: Sequence[pa.DataType], *, raw: int = 0) -> Callable[[bytes], l
     fields, version = _fields([*numbers, *types[raw:]]), bytes([VERSION])
 
     def read(cell: bytes) -> list[Any]:
+        values: list[Any]
         if cell[:1] != version:
             raise CorruptData(f"a cell begins with {cell[:1]!r}, not with the version {VERSION}")
         try:
