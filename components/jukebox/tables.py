@@ -205,26 +205,42 @@ def _renamed_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Where) -> Iterator[None]:
-    """Be the only one on this file system who changes what the manifest in ``folder`` names; others wait.
+    """Be the only one on this file system who changes what the manifests below ``folder`` name; others wait.
 
-    The folder is made. A process that dies lets go. A remote folder knows no lock, and nobody waits there. Raises
-    StorageError.
+    The folder is made, and a file ``.lock`` is in it meanwhile. A process that dies lets go, and leaves a file that
+    the next one takes away. A remote folder knows no lock, and nobody waits there. Raises StorageError.
     """
     place = place_of(folder)
     if isinstance(place, Remote):
         yield
         return
-    import fcntl
-
+    path = place / ".lock"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        handle = os.open(place / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _held_alone(path)
     except OSError as exc:
         raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(handle)
+
+
+def _held_alone(path: Path) -> int:
+    import fcntl
+
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Whoever held it took its name away: another file bears it now, or none.
+            if os.fstat(handle).st_nlink > 0:
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
 
 

@@ -21,8 +21,8 @@ _STEP = re.compile(r" \[while running '[^']*'\]$")
 _RAISED = re.compile(r"jukebox\.errors\.(\w+): (.*?)(?: \[while running .*)?$", re.MULTILINE)
 
 
-def pipeline(arguments: Sequence[str]) -> beam.Pipeline:
-    """Return an empty pipeline with these flags, which runs here, in this process, unless they name a runner.
+def pipeline(arguments: Sequence[str], *, local: str = LOCAL) -> beam.Pipeline:
+    """Return an empty pipeline with these flags, which runs here, on the runner ``local``, unless they name another.
 
     Raises InvalidType and InvalidValue for flags that Beam cannot use.
     """
@@ -35,7 +35,7 @@ def pipeline(arguments: Sequence[str]) -> beam.Pipeline:
             # A flag is looked at when it is first asked for, which may be too late.
             options.get_all_options()
             if options.view_as(StandardOptions).runner is None:
-                options.view_as(StandardOptions).runner = LOCAL
+                options.view_as(StandardOptions).runner = local
             return beam.Pipeline(options=options)
     except SystemExit as exc:
         # So argparse refuses a flag, after pages of usage.

@@ -111,10 +111,11 @@ def grouped(
     registry: Registry, features: Sequence[RegisteredFeature], tables: Collection[str] | None = None
 ) -> list[tuple[tuple[Partition, ...], list[RegisteredFeature]]]:
     """Return the partitions with the features that they hold, so that each table is read once."""
-    groups: dict[tuple[str, ...], tuple[tuple[Partition, ...], list[RegisteredFeature]]] = {}
+    groups: dict[tuple[tuple[str, date], ...], tuple[tuple[Partition, ...], list[RegisteredFeature]]] = {}
     for feature in features:
         found = partitions_of(registry, feature, tables)
-        groups.setdefault(tuple(str(p.path) for p in found), (found, []))[1].append(feature)
+        # By folder: while one feature after another is looked up, a stream may append to the partition of both.
+        groups.setdefault(tuple((p.table, p.day) for p in found), (found, []))[1].append(feature)
     return list(groups.values())
 
 

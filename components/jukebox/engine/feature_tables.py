@@ -6,13 +6,15 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
-from jukebox.errors import StorageError
+from jukebox.engine.streamed_meanwhile import appended_since, put_behind, streamed_ids
+from jukebox.errors import StorageError, reason
 from jukebox.formats import parquet
 from jukebox.formats.columns import chosen, same_types
 from jukebox.tables import Manifest, Source, combined, locked, partition_folder, partitions
@@ -34,12 +36,14 @@ _NANOSECONDS = {
 def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], about: Manifest) -> Manifest:
     """Make the partition of ``day`` in the table at ``root`` hold exactly ``batches``; return its manifest.
 
-    ``about`` gives keys, times, inputs and details. Until the new manifest is in place the old partition is what
-    readers see, whole; after an error or a kill it still is. Raises StorageError.
+    What a stream appends to it meanwhile stays, behind them. ``about`` gives keys, times, inputs and details. Until the
+    new manifest is in place the old partition is what readers see, whole; after an error or a kill it still is. Raises
+    StorageError.
     """
     folder = partition_folder(root, day)
     # What is there now and no more is taken away at the end: another load may be writing the same date.
     old: list[Place] = list(folder.glob("part-*.parquet"))
+    before = streamed_ids(folder)
     data = folder / f"part-{uuid.uuid4().hex[:16]}.parquet"
     rows = iter(batches)
     first = next(rows, None)
@@ -47,16 +51,16 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
     tally = _Tally(schema)
     parquet.write(data, tally.watch([] if first is None else [first], rows), schema=schema)
     try:
-        manifest = replace(
-            about,
-            kind="partition",
-            rows=tally.rows,
-            schema={field.name: str(field.type) for field in schema},
-            fingerprint=tally.fingerprint.hexdigest(),
-            details={**about.details, "date": day.isoformat(), "data": data.name, "statistics": tally.summary},
-        )
         with locked(folder):  # a stream may be appending to what is there now
-            manifest = manifest.write(folder)
+            tally, where = _with_late(folder, data.name, before, about, tally)
+            manifest = replace(
+                about,
+                kind="partition",
+                rows=tally.rows,
+                schema={field.name: str(field.type) for field in tally.schema},
+                fingerprint=tally.fingerprint.hexdigest(),
+                details={**about.details, "date": day.isoformat(), "statistics": tally.summary, **where},
+            ).write(folder)
     except StorageError:
         # Not after an interrupt: it may come when the manifest is in place already and names the data.
         data.unlink(missing_ok=True)
@@ -65,6 +69,22 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
         with suppress(OSError):
             path.unlink()
     return manifest
+
+
+def _with_late(
+    folder: Place, data: str, before: Collection[str], about: Manifest, tally: _Tally
+) -> tuple[_Tally, dict[str, Any]]:
+    """Return the tally of a partition, and where it lies: the file ``data``, and what was streamed meanwhile."""
+    late = appended_since(folder, before, about.details["features"], tally.schema if tally.rows else None)
+    if late is None or not isinstance(folder, Path):
+        return tally, {"data": data}
+    whole = tally if tally.rows else _Tally(late.rows.schema)
+    try:
+        where = put_behind(folder, data, tally.rows, late)
+    except OSError as exc:
+        raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
+    whole.take(late.rows.to_batches())
+    return whole, where
 
 
 def about_schema(about: Manifest) -> pa.Schema:
@@ -196,15 +216,19 @@ class _Tally:
     """What is learnt of rows on their way to the disk."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self.fingerprint = Fingerprint(schema)
+        self.schema, self.fingerprint = schema, Fingerprint(schema)
         self.rows = 0
         self.summary: dict[str, Any] = {}
 
     def watch(self, *parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in parts:
             for batch in part:
-                self.fingerprint.update(batch)
-                self.rows += batch.num_rows
-                summary = summarize(pa.Table.from_batches([batch]))
-                self.summary = merge(self.summary, summary) if self.summary else summary
+                self.take([batch])
                 yield batch
+
+    def take(self, batches: Iterable[pa.RecordBatch]) -> None:
+        for batch in batches:
+            self.fingerprint.update(batch)
+            self.rows += batch.num_rows
+            summary = summarize(pa.Table.from_batches([batch]))
+            self.summary = merge(self.summary, summary) if self.summary else summary

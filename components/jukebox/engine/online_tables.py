@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timezone
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ import pyarrow as pa
 from jukebox.core.coordinates import column, coordinates
 from jukebox.core.fingerprints import fingerprint_of
 from jukebox.core.layouts import layout_of
-from jukebox.engine.feature_tables import read_partitions
+from jukebox.engine.feature_tables import PartitionPieces, read_partitions
 from jukebox.engine.newest import newest_per_key
-from jukebox.errors import NoPartition
+from jukebox.engine.streamed_partitions import partitions_beside_streams
+from jukebox.errors import JukeboxError, NoPartition
 from jukebox.formats import parquet
 from jukebox.tables import Source, combined
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 
 _ROWS_AT_ONCE = 100_000
-_KEPT = 2  # versions: the one that is served, and the one to go back to
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class OnlineTable:
-    """Partitions whose features ``members`` go to one online table."""
+    """Partitions whose features ``members`` go to one online table.
+
+    ``others`` are those of the dates that were not asked for, None where all dates were.
+    """
 
     parts: tuple[Partition, ...]
     members: tuple[RegisteredFeature, ...]
     only: KeyFilter | None = None
+    others: tuple[Partition, ...] | None = ()
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -168,8 +173,10 @@ def load_table(
     """Make ``online`` hold the newest row of every key of a load.
 
     With ``replace`` the rows go to a new version of the table, which takes over when they are all there: keys that
-    are not among them are gone, and the former version is there to go back to. Partitions without rows change
-    nothing. Raises MissingColumn and InvalidType for filter keys that do not fit, StorageError and CorruptData.
+    are not among them are gone, and the former version is there to go back to. What a stream writes meanwhile is in
+    both, and what it appended to later dates than those asked for is loaded with them; after an error there is no new
+    version. Partitions without rows change nothing. Raises MissingColumn and InvalidType for filter keys that do not
+    fit, StorageError and CorruptData.
     """
     return load_with(partial(_write, progress), online, load, table=table, replace=replace)
 
@@ -179,23 +186,51 @@ def load_with(
 ) -> OnlineLoad:
     """Do what ``load_table`` does; ``write`` is who takes the rows to the table's version, None the served one."""
     name = table or load.name
-    roots = tuple(sorted({part.table for part in load.parts}))
-    sources = tuple(Source(str(part.path), part.manifest.fingerprint) for part in load.parts)
     if not load.held():
-        return OnlineLoad(name, load.versions, 0, 0, 0, 0, combined(()), roots, sources)
-    version = max(online.versions(name).held, default=0) + 1 if replace else None
-    rows, done = write(online, load, name, version)
-    if version is not None:
-        online.serve(name, version)
-        for former in online.versions(name).held[:-_KEPT]:
-            online.drop(name, former)
+        return OnlineLoad(name, load.versions, 0, 0, 0, 0, combined(()), *_origins(load))
+    if replace:
+        load, (rows, done) = _replaced(write, online, load, name)
+    else:
+        rows, done = write(online, load, name, None)
     # What was loaded is what these make of it, on whatever engine.
     only = [] if load.wanted is None else [fingerprint_of(load.wanted, load.wanted.schema)]
+    roots, sources = _origins(load)
     fingerprint = combined([*load.versions, *(source.fingerprint for source in sources), *only])
     read = sum(part.manifest.rows for part in load.parts)
     served = online.versions(name).current
     told = (read, rows, done.written, done.older, fingerprint)
     return OnlineLoad(name, load.versions, *told, roots, sources, served)
+
+
+def _replaced(
+    write: Writer, online: OnlineStore, load: OnlineTable, name: str
+) -> tuple[OnlineTable, tuple[int, Written]]:
+    """Write to a new version and have it served; return the load as its partitions were then, and what it did."""
+    former = online.versions(name)
+    version = max(former.held, default=0) + 1
+    empty = PartitionPieces(load.held(), load.columns).schema.empty_table()
+    about: Any = {"keys": load.keys, "entity": load.entity, **load.roles}
+    online.write(name, empty, version=version, **about)
+    try:
+        # Only now: what a stream appends from here on it writes to the new version itself.
+        load = replace(load, parts=partitions_beside_streams(load.parts, load.others))
+        done = write(online, load, name, version)
+        online.serve(name, version)
+    except BaseException:
+        with suppress(JukeboxError):
+            online.drop(name, version)
+        raise
+    # Higher ones are those of loads that are under way.
+    for each in former.held:
+        if each < min(version, former.current or version):
+            online.drop(name, each)
+    return load, done
+
+
+def _origins(load: OnlineTable) -> tuple[tuple[str, ...], tuple[Source, ...]]:
+    """Return the feature tables of a load, and the files that it reads."""
+    roots = tuple(sorted({part.table for part in load.parts}))
+    return roots, tuple(Source(str(part.path), part.manifest.fingerprint) for part in load.parts)
 
 
 def _write(

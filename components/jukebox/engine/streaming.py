@@ -24,7 +24,7 @@ from jukebox.engine.streaming_events import ENCODINGS, Event, Events
 from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.stores import OnlineSource, Recorded, open_online, open_registry, place
-from jukebox.tables import combined, partitions
+from jukebox.tables import combined, locked, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,18 +101,15 @@ class Sink:
         rows, places, refused = self._events.rows(events)
         groups = self._by_day(rows, [events[place].id for place in places])
         fresh = sorted(at for _, those in groups for at in those)
-        unfit = self._write_online(rows, fresh) if fresh else {}
+        versions = self._versions_there() if fresh else ()
+        unfit = self._write_online(rows, fresh, versions) if fresh else {}
         refused = {**refused, **{places[at]: why for at, why in unfit.items()}}
-        new_dates = False
-        for day, those in groups:
-            kept = [at for at in those if at not in unfit]
-            ids = [events[places[at]].id for at in kept]
-            new_dates |= self._offline.append(day, rows.take(pa.array(kept, pa.int64())), ids)
-        if new_dates:
-            make_known(self._registry, self._offline.root, self._about)
+        days = [(day, [at for at in those if at not in unfit]) for day, those in groups]
         written = len(fresh) - len(unfit)
-        self._rows += written
         if written > 0:
+            ids = [events[place].id for place in places]
+            self._append(rows, ids, days, versions)
+            self._rows += written
             self._serve()
         done = tuple(place for place in places if place not in refused)
         return Taken(done, refused, written, len(done) - written)
@@ -143,10 +140,40 @@ class Sink:
                 found.append((day, fresh))
         return found
 
-    def _write_online(self, rows: pa.Table, fresh: Sequence[int]) -> dict[int, str]:
+    def _versions_there(self) -> tuple[int, ...]:
+        """Return the versions of the online table, which is made where it is not there.
+
+        All are written to: one that a load is making, so that it takes over with what was streamed meanwhile, and the
+        former one, so that the way back loses nothing.
+        """
+        there = self._online.versions(self._name)
+        if there.current is None:
+            self._online.write(self._name, self._events.schema.empty_table(), **self._layout)
+            there = self._online.versions(self._name)
+        return there.held
+
+    def _append(
+        self, rows: pa.Table, ids: Sequence[str], days: Sequence[tuple[date, list[int]]], versions: Sequence[int]
+    ) -> None:
+        """Make the offline table hold rows, which these versions of the online table do."""
+        new_dates = False
+        # A load makes its version, and then waits here before it looks at the partitions: either it finds the rows, or
+        # they are written to its version now.
+        with locked(self._offline.root):
+            kept = sorted(at for _, those in days for at in those)
+            for version in set(self._online.versions(self._name).held) - set(versions):
+                self._put(rows.take(pa.array(kept)), version)
+            for day, those in days:
+                part = rows.take(pa.array(those, pa.int64()))
+                new_dates |= self._offline.append(day, part, [ids[at] for at in those])
+        if new_dates:
+            make_known(self._registry, self._offline.root, self._about)
+
+    def _write_online(self, rows: pa.Table, fresh: Sequence[int], versions: Sequence[int]) -> dict[int, str]:
         """Write rows; return why some cannot be written, by position."""
         try:
-            self._online.write(self._name, rows.take(pa.array(fresh)), **self._layout)
+            for version in versions:
+                self._put(rows.take(pa.array(fresh)), version)
         except InvalidValue as exc:
             if len(fresh) == 1:
                 return {fresh[0]: str(exc)}
@@ -154,7 +181,16 @@ class Sink:
             return {}
         # Some row cannot be stored, and halves find out which without a write for each.
         middle = len(fresh) // 2
-        return self._write_online(rows, fresh[:middle]) | self._write_online(rows, fresh[middle:])
+        return self._write_online(rows, fresh[:middle], versions) | self._write_online(rows, fresh[middle:], versions)
+
+    def _put(self, rows: pa.Table, version: int) -> None:
+        try:
+            self._online.write(self._name, rows, version=version, **self._layout)
+        except NotRegistered:
+            there = self._online.versions(self._name)
+            # One that a served one has outlived was dropped since the look, and is nobody's any longer.
+            if there.current is None or version >= there.current or version in there.held:
+                raise
 
     def _serve(self) -> None:
         """Make the online table known as what serves the features, unless it is."""

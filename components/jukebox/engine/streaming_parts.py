@@ -10,18 +10,12 @@
             _messages-000000001.parquet the ids of the messages that the part's rows were
         generation-09bc…/               a former one, for those who still read it; taken away after an hour
 
-A message that a part tells of is never appended again: a redelivered event makes no second row. Eight parts of one
-level are written as one of the next, so that a partition of n appends has some 7 log8(n) parts.
+A message that a part tells of is never appended again: a redelivered event makes no second row.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
-import uuid
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,40 +25,28 @@ import pyarrow as pa
 
 from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
+from jukebox.engine.generations import (
+    Part,
+    ids_of,
+    linked,
+    merged,
+    new_generation,
+    parts_of,
+    sweep,
+    sync,
+    told,
+    write_part,
+)
 from jukebox.errors import InvalidType, InvalidValue, StorageError, reason
 from jukebox.formats import parquet
 from jukebox.storage import is_remote
 from jukebox.tables import MANIFEST, Manifest, locked, partition_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
-_GENERATION = "generation-"
-_FORMER_SECONDS = 3600.0
-_FAN_IN = 8
-_LOADED = 99  # the level of what a batch load wrote: it is never written again
 _DAYS_HELD = 16
-_IDS = pa.schema([("message_id", pa.string())])
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a partition: its number, which orders them, and how often it was written together with others."""
-
-    number: int
-    level: int
-    rows: int
-
-    @property
-    def data(self) -> str:
-        """The file of its rows."""
-        return f"part-{self.number:09d}.parquet"
-
-    @property
-    def messages(self) -> str:
-        """The file of its messages' ids; what a batch load wrote has none."""
-        return f"_messages-{self.number:09d}.parquet"
 
 
 @dataclass
@@ -92,7 +74,11 @@ class GrowingTable:
 
     def recorded(self, day: date, ids: Collection[str]) -> set[str]:
         """Return which of ``ids`` the partition of ``day`` tells of."""
-        known = self._known(day, _manifest(self._folder(day)))
+        folder = self._folder(day)
+        if _manifest(folder) is None:
+            return set()
+        with locked(folder):  # a batch load takes away what the manifest named before its own
+            known = self._known(day, _manifest(folder))
         return set() if known is None else known.ids.intersection(ids)
 
     def append(self, day: date, rows: pa.Table, ids: Sequence[str]) -> bool:
@@ -147,28 +133,23 @@ class GrowingTable:
         place = Path(manifest.uri) / data
         for batch in parquet.read(place) if manifest.rows else ():
             fingerprint.update(batch)
-        ids: set[str] = set()
-        for path in sorted(place.glob("_messages-*.parquet")):
-            for batch in parquet.read(path):
-                ids.update(batch.column(0).to_pylist())
-        return _Known(data, fingerprint, ids)
+        return _Known(data, fingerprint, set(ids_of(place, parts_of(manifest))))
 
     def _write(self, day: date, rows: pa.Table, ids: Sequence[str], before: Manifest | None) -> None:
         folder = self._folder(day)
         known = self._held.get(day) or _Known("", Fingerprint(self._schema))
-        name = f"{_GENERATION}{uuid.uuid4().hex[:16]}"
-        parts = [] if before is None else _linked(folder, before, name)
+        name = new_generation()
+        parts = [] if before is None else linked(folder, before, name)
         part = Part(max((each.number for each in parts), default=0) + 1, 0, rows.num_rows)
-        _write_part(folder / name, part, rows.to_batches(), ids, rows.schema)
-        parts = _merged(folder / name, [*parts, part])
-        _sync(folder / name)
+        write_part(folder / name, part, rows.to_batches(), ids, rows.schema)
+        parts = merged(folder / name, [*parts, part])
+        sync(folder / name)
         # Taken in only when it is written, lest a failure leave the memory ahead of the disk.
         self._held.pop(day, None)
         known.fingerprint.update(rows)
         summary = merge(before.details["statistics"], summarize(rows)) if before and before.rows else summarize(rows)
-        told = [[each.number, each.level, each.rows] for each in parts]
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        about: dict[str, Any] = {"date": day.isoformat(), "data": name, "statistics": summary, "parts": told}
+        about: dict[str, Any] = {"date": day.isoformat(), "data": name, "statistics": summary, "parts": told(parts)}
         replace(
             self._about,
             rows=sum(each.rows for each in parts),
@@ -177,11 +158,11 @@ class GrowingTable:
             inputs=tuple(dict.fromkeys([*(() if before is None else before.inputs), *self._about.inputs])),
             details={**self._about.details, **about, "delivered_at": now},
         ).write(folder)
-        _sync(folder, MANIFEST)
+        sync(folder, MANIFEST)
         known.ids.update(ids)
         known.data = name
         self._held[day] = known
-        _sweep(folder, name, None if before is None else str(before.details["data"]))
+        sweep(folder, name, None if before is None else str(before.details["data"]))
 
 
 def _said(schema: Mapping[str, str]) -> str:
@@ -190,84 +171,3 @@ def _said(schema: Mapping[str, str]) -> str:
 
 def _manifest(folder: Path) -> Manifest | None:
     return Manifest.read(folder, "partition") if (folder / MANIFEST).exists() else None
-
-
-def _linked(folder: Path, before: Manifest, name: str) -> list[Part]:
-    """Make a generation that holds what ``before`` names, and return its parts."""
-    former, now = folder / str(before.details["data"]), folder / name
-    now.mkdir(parents=True)
-    if before.rows == 0:
-        return []
-    if former.is_file():
-        part = Part(0, _LOADED, before.rows)
-        _link(former, now / part.data)
-        return [part]
-    parts = [Part(*each) for each in before.details["parts"]]
-    for part in parts:
-        _link(former / part.data, now / part.data)
-        if part.level != _LOADED:
-            _link(former / part.messages, now / part.messages)
-    return parts
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except PermissionError:
-        shutil.copyfile(source, target)  # some file systems have no hard links
-
-
-def _write_part(
-    folder: Path, part: Part, rows: Iterable[pa.RecordBatch], ids: Iterable[str], schema: pa.Schema
-) -> None:
-    parquet.write(folder / part.data, rows, schema=schema)
-    told = pa.RecordBatch.from_arrays([pa.array(ids, pa.string())], schema=_IDS)
-    parquet.write(folder / part.messages, [told], schema=_IDS)
-    for name in (part.data, part.messages):
-        _sync(folder, name)
-
-
-def _merged(folder: Path, parts: Sequence[Part]) -> list[Part]:
-    """Write the last parts as one where there are as many of one level as one is made of; return what there is."""
-    kept = list(parts)
-    while len(kept) >= _FAN_IN and len({part.level for part in kept[-_FAN_IN:]}) == 1:
-        few = kept[-_FAN_IN:]
-        whole = Part(few[0].number, few[0].level + 1, sum(part.rows for part in few))
-        schema = parquet.schema(folder / few[0].data)
-        # All are read before the first one's place is taken: they are small but for a few.
-        ids = [id_ for part in few for batch in parquet.read(folder / part.messages) for id_ in batch[0].to_pylist()]
-        _write_part(folder, whole, _rows(folder, few), ids, schema)
-        for part in few[1:]:
-            for name in (part.data, part.messages):
-                (folder / name).unlink()
-        kept[-_FAN_IN:] = [whole]
-    return kept
-
-
-def _rows(folder: Path, parts: Sequence[Part]) -> Iterator[pa.RecordBatch]:
-    for part in parts:
-        yield from parquet.read(folder / part.data)
-
-
-def _sync(folder: Path, name: str | None = None) -> None:
-    """Have the disk hold a folder's names, and what the file ``name`` in it holds."""
-    for path in [folder] if name is None else [folder / name, folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _sweep(folder: Path, current: str, former: str | None) -> None:
-    """Take away what no manifest has named for an hour: former generations, and what a kill left."""
-    now = time.time()
-    with suppress(OSError):
-        if former is not None:
-            os.utime(folder / former)
-        for path in folder.iterdir():
-            old = now - path.stat().st_mtime > _FORMER_SECONDS
-            if old and path.name.startswith(_GENERATION) and path.name != current:
-                shutil.rmtree(path, ignore_errors=True)
-            elif old and path.name.startswith(("part-", ".")) and path.is_file() and not path.name.endswith(".lock"):
-                path.unlink()

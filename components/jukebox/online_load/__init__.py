@@ -12,12 +12,14 @@ from jukebox.engine.dates import dates_between
 from jukebox.engine.key_filters import KeyFilter
 from jukebox.engine.online_tables import OnlineLoad, OnlineTable, estimated, load_table, of_dates
 from jukebox.errors import InvalidValue, NotRegistered
-from jukebox.stores import OnlineSource, Recorded, open_online, open_registry
+from jukebox.features import FeatureName
+from jukebox.stores import OnlineSource, Recorded, open_online, open_registry, place
 from jukebox.tables import Manifest, combined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jukebox.engine.catalog import Partition
     from jukebox.engine.online_tables import Estimate
     from jukebox.stores import Loaded, RegisteredFeature, Registry
 
@@ -54,13 +56,16 @@ def run(
     told how many rows are done, but on Beam. Returns the manifest, which is written to ``out`` where that is given;
     the table becomes the features' online source, unless there were no rows at all.
 
-    Raises InvalidValue when neither features nor a table is named, UnknownFeature, NoPartition, CorruptData,
+    Raises InvalidValue when neither features nor a table is named, and for a ``table`` whose column serves another
+    feature, or another version of one, that the load would overwrite; UnknownFeature, NoPartition, CorruptData,
     MissingColumn for a filter without the key columns, StorageError, and on Beam JobFailed.
     """
     known = open_registry(registry, writes="online_load")
     asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
     asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
     tables = _tables(known, **asked, feature_set=feature_set)
+    if table is not None:
+        _require_own_columns(known, store, table, tables)
     if beam_pipeline_args:
         from jukebox.engine.beam_online import load_table_on_beam
 
@@ -103,9 +108,9 @@ def unload(*, registry: str, features: Sequence[str], drop: bool = True) -> list
     known = open_registry(registry, writes="an online unload")
     names = [member.versioned for member in registered(known, features)]
     sources = {(source.store, source.table): source for source in map(known.online_source, names)}
-    for place, source in sources.items() if drop else ():
+    for where, source in sources.items() if drop else ():
         others = [name for name in source.features if name not in names]
-        if not any(_served_at(known, name) == place for name in others):
+        if not any(_served_at(known, name) == where for name in others):
             with closing(open_online(source.store)) as online:
                 online.drop(source.table)
     # Last, so that the same again completes what broke off.
@@ -151,7 +156,32 @@ def _tables(
     groups = grouped(known, members, None if feature_table is None else [feature_table])
     if table is not None and len(groups) > 1:
         raise InvalidValue(f"the features lie in {len(groups)} feature tables; the online table '{table}' can hold one")
-    return [OnlineTable(of_dates(parts, days), tuple(members), filtered) for parts, members in groups]
+    return [_of_dates(parts, members, days, filtered) for parts, members in groups]
+
+
+def _of_dates(
+    parts: Sequence[Partition], members: Sequence[RegisteredFeature], days: Any, filtered: KeyFilter | None
+) -> OnlineTable:
+    asked = of_dates(parts, days)
+    others = None if days is None else tuple(part for part in parts if part not in asked)
+    return OnlineTable(asked, tuple(members), filtered, others)
+
+
+def _require_own_columns(known: Registry, store: str, table: str, tables: Sequence[OnlineTable]) -> None:
+    """Raise InvalidValue where a column that a load writes serves another feature, or another version of it."""
+    mine = {member.name.name: member.versioned for each in tables for member in each.members}
+    for name, source in known.holdings().online:
+        column = FeatureName.parse(name.partition("@")[0]).name
+        if (_same(source.store, store) and source.table == table) and mine.get(column, name) != name:
+            raise InvalidValue(
+                f"online table '{table}' serves '{name}' from its column '{column}', which '{mine[column]}' would "
+                f"overwrite; load it into another table, or unload '{name}' first"
+            )
+
+
+def _same(one: str, other: str) -> bool:
+    # What follows the question mark says how a table is used, not which it is.
+    return place(one).partition("?")[0] == place(other).partition("?")[0]
 
 
 def _check_columns(members: Sequence[RegisteredFeature], given: Mapping[str, str]) -> None:

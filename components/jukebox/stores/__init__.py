@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jukebox.core.lineage_nodes import LineageSource as LineageSource
-from jukebox.errors import InvalidValue, StorageError
+from jukebox.errors import InvalidValue, NotRegistered, StorageError
 from jukebox.storage import SCHEMES, Remote, place_of
 from jukebox.stores.nouns import Chronicle as Chronicle
 from jukebox.stores.nouns import FormerRevision as FormerRevision
@@ -166,6 +166,12 @@ class Versions:
     held: tuple[int, ...]
 
 
+def require_ascending(there: Versions, table: str, version: int | None) -> None:
+    """Raise NotRegistered for a version that is not there though a higher one is: it was dropped."""
+    if version is not None and version not in there.held and version < max(there.held, default=0):
+        raise NotRegistered(f"online table '{table}' has no version {version} any longer; it has {there.held}")
+
+
 # Rows that are done with, of how many there are.
 Loaded = Callable[[int, int], None]
 
@@ -195,10 +201,11 @@ class OnlineStore(Protocol):
         Of equal (event, created) the last in ``rows``, and the last write, wins: it is a correction. A null created
         time ranks lowest. ``event_time`` None is for static rows, of which the last write wins. ``entity`` is what
         the rows describe, by default the names of their keys. ``version`` is by default the one that is served, and
-        a new table's first is; another one is served by ``serve`` alone. A write that breaks off leaves part of it
+        a new table's first is; another one is served by ``serve`` alone, and is made by a write where it is higher
+        than all that there are. A write that breaks off leaves part of it
         done, and the same write again completes it. Raises MissingColumn, NameClash, InvalidType for other columns or
         types than the table's, InvalidValue for a null in a key or in the event time and for what the store cannot
-        hold, StorageError and CorruptData.
+        hold, NotRegistered for a version that was dropped, StorageError and CorruptData.
         """
 
     def read(

@@ -24,7 +24,7 @@ from jukebox.core.asof_times import LOWEST, ticks
 from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
 from jukebox.core.newest import newest_rows
 from jukebox.errors import CorruptData, InvalidValue, NotRegistered
-from jukebox.stores import Versions, Written
+from jukebox.stores import Versions, Written, require_ascending
 from jukebox.stores.sqlite_file import opened, transaction, translated
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ class SqliteStore:
 
 def _declared(connection: sqlite3.Connection, table: str, layout: Layout, version: int | None) -> tuple[int, Layout]:
     with transaction(connection):
-        number = version or _versions(connection, table).current or 1
+        there = _versions(connection, table)
+        number = version or there.current or 1
+        require_ascending(there, table, version)
         statement = """INSERT INTO tables (name, version, served, layout) VALUES (?, ?, ?, ?)
             ON CONFLICT (name, version) DO UPDATE SET served = served OR excluded.served"""
         connection.execute(statement, (table, number, version is None, layout.to_bytes()))

@@ -1,0 +1,105 @@
+"""What a stream appends to a partition while a batch load writes the same one: it stays, behind what was loaded.
+
+A load takes the place of what was streamed before it began, for its source can tell of that; of what comes while it
+runs no source can tell, and its messages are acknowledged.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from jukebox.engine.generations import (
+    LOADED,
+    Part,
+    ids_of,
+    is_streamed,
+    link,
+    new_generation,
+    parts_of,
+    rows_of,
+    sync,
+    told,
+    write_part,
+)
+from jukebox.errors import JukeboxError
+from jukebox.storage import is_remote
+from jukebox.tables import MANIFEST, Manifest, locked
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+    from jukebox.storage import Place
+
+
+@dataclass(frozen=True)
+class Late:
+    """Rows in the order in which they were appended, and the ids of their messages."""
+
+    rows: pa.Table
+    ids: tuple[str, ...]
+
+
+def streamed_ids(folder: Place) -> frozenset[str]:
+    """Return the ids of the messages whose rows the partition in ``folder`` holds now."""
+    if is_remote(folder) or not (folder / MANIFEST).exists():
+        return frozenset()
+    with locked(folder):
+        now = _streamed(folder)
+        return frozenset() if now is None else frozenset(ids_of(_data(now), parts_of(now)))
+
+
+def appended_since(folder: Place, before: Collection[str], features: Any, schema: pa.Schema | None) -> Late | None:
+    """Return what was appended to the partition in ``folder`` since it told of the messages ``before``.
+
+    None where that is nothing, or rows of other ``features`` or columns than those of the load: then the stream is
+    told of it by its next append. The caller holds the partition's lock.
+    """
+    now = None if is_remote(folder) else _streamed(folder)
+    if now is None or now.details["features"] != features:
+        return None
+    tables, ids = [], []
+    for part in parts_of(now):
+        some = ids_of(_data(now), [part])
+        places = [at for at, id_ in enumerate(some) if id_ not in before]
+        if places:
+            tables.append(pa.Table.from_batches(rows_of(_data(now), [part])).take(pa.array(places)))
+            ids += [some[at] for at in places]
+    if not tables or (schema is not None and _columns(tables[0].schema) != _columns(schema)):
+        return None
+    return Late(pa.concat_tables(tables), tuple(ids))
+
+
+def put_behind(folder: Path, loaded: str, rows: int, late: Late) -> dict[str, Any]:
+    """Make a generation of the file ``loaded``, of so many rows, and late ones; return what the manifest says of it."""
+    name = new_generation()
+    (folder / name).mkdir()
+    parts = []
+    if rows > 0:
+        parts.append(Part(0, LOADED, rows))
+        link(folder / loaded, folder / name / parts[0].data)
+    parts.append(Part(1, 0, late.rows.num_rows))
+    write_part(folder / name, parts[-1], late.rows.to_batches(), late.ids, late.rows.schema)
+    sync(folder / name)
+    return {"data": name, "parts": told(parts)}
+
+
+def _columns(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    return [(field.name, field.type) for field in schema]
+
+
+def _streamed(folder: Place) -> Manifest | None:
+    # What is broken there is no reason not to load anew.
+    with suppress(JukeboxError):
+        found = Manifest.read(folder, "partition")
+        return found if is_streamed(found) else None
+    return None
+
+
+def _data(manifest: Manifest) -> Path:
+    return Path(manifest.uri) / str(manifest.details["data"])
