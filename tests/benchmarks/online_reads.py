@@ -3,7 +3,8 @@
     python tests/benchmarks/online_reads.py jukebox 7 300
 
 The peers take turns, so that a busy machine is busy for all of them: ``bare`` is one ``ReadRows`` of the very rows
-through the raw stub, its chunks put together and no value decoded; ``library`` the client library's ``read_rows``;
+through a raw stub on a plain channel, its chunks put together and no value decoded; ``waiting`` the same on a channel
+with our options, whose streams are read by the thread that waits; ``library`` the client library's ``read_rows``;
 ``reader`` and ``model`` are Jukebox's, by names and for a model. Times are microseconds a read.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 
 warnings.simplefilter("ignore")
 
@@ -61,7 +64,7 @@ def peers(seed: int) -> dict[str, object]:
     from jukebox.serving import FeatureReader
     from jukebox.stores import Recorded, open_registry
     from jukebox.stores.bigtable import cells
-    from jukebox.stores.bigtable.connection import Connection
+    from jukebox.stores.bigtable.connection import EMULATOR, Connection, grpc
     from jukebox.stores.bigtable.places import parsed
 
     uri, home = f"bigtable://{PROJECT}/{INSTANCE}/reads", tempfile.mkdtemp()
@@ -73,10 +76,12 @@ def peers(seed: int) -> dict[str, object]:
     reader = FeatureReader(registry)
     model = FeatureReader.for_model("model://one", f"mlmd+sqlite://{home}/registry.db")
     key = {user: row_key("user", rowkeys.encode_one([user])) for user in range(USERS)}
-    columns, connection = cells.columns_filter([column(name, 1) for name in SETS]), Connection(parsed(uri))
+    columns = cells.columns_filter([column(name, 1) for name in SETS])
+    waiting, plain = Connection(parsed(uri)), Connection(parsed(uri))
+    plain.use(grpc.insecure_channel(os.environ[EMULATOR]))
     table = BigtableDataClient(project=PROJECT).get_table(INSTANCE, "reads")
 
-    def bare(users: list[int]) -> int:
+    def bare(users: list[int], connection: Connection = plain) -> int:
         return len(cells.read(connection, [([key[user] for user in users], columns)], 20.0))
 
     def library(users: list[int]) -> int:
@@ -88,7 +93,8 @@ def peers(seed: int) -> dict[str, object]:
     def read_for_model(users: list[int]) -> int:
         return len(model.read_many([{"user": user} for user in users]))
 
-    return {"bare": bare, "library": library, "reader": read, "model": read_for_model}
+    ours = partial(bare, connection=waiting)
+    return {"bare": bare, "waiting": ours, "library": library, "reader": read, "model": read_for_model}
 
 
 def measured(found: dict[str, object], rounds: int, seed: int) -> list[dict]:
@@ -123,6 +129,8 @@ def bars(told: list[dict]) -> list[dict]:
     found = [
         ("p50 of 1 entity, times one bare read_rows", 1.25, mine["p50_us"] / at["bare", 1]["p50_us"]),
         ("p50 of 100 entities, times a bare packed read", 1.5, many["p50_us"] / at["bare", MANY]["p50_us"]),
+        ("p50 of 1 entity, times the same on our channel", None, mine["p50_us"] / at["waiting", 1]["p50_us"]),
+        ("p50 of 100 entities, times the same on our channel", None, many["p50_us"] / at["waiting", MANY]["p50_us"]),
         ("p99 of 100 entities, times their p50", 3, many["p99_us"] / many["p50_us"]),
     ]
     if ("feast", 1) in at:

@@ -80,6 +80,17 @@ class Connection:
         self._stub("ReadRows")
         return BigtableTableAdminClient(transport=transports.BigtableTableAdminGrpcTransport(channel=self._channel))
 
+    def use(self, channel: Any) -> None:
+        """Talk over a channel of the caller's; ``close`` closes it."""
+        for method, (request, answer) in _ANSWERS.items():
+            kind = channel.unary_unary if method == "CheckAndMutateRow" else channel.unary_stream
+            self._stubs[method] = kind(
+                f"/google.bigtable.v2.Bigtable/{method}",
+                request_serializer=request.SerializeToString,
+                response_deserializer=answer.FromString,
+            )
+        self._channel, self._process = channel, os.getpid()
+
     def close(self) -> None:
         """Close the channel; the next call opens another."""
         with self._lock:
@@ -100,15 +111,7 @@ class Connection:
             channel = grpc.insecure_channel(host, options=_OPTIONS)
         else:
             channel = BigtableGrpcTransport.create_channel(options=_OPTIONS)
-        channel = grpc.intercept_channel(channel, *self._interceptors)
-        for method, (request, answer) in _ANSWERS.items():
-            kind = channel.unary_unary if method == "CheckAndMutateRow" else channel.unary_stream
-            self._stubs[method] = kind(
-                f"/google.bigtable.v2.Bigtable/{method}",
-                request_serializer=request.SerializeToString,
-                response_deserializer=answer.FromString,
-            )
-        self._channel, self._process = channel, os.getpid()
+        self.use(grpc.intercept_channel(channel, *self._interceptors))
 
 
 @contextmanager
