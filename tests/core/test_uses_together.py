@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jukebox.core.uses import DEPLOYMENT, JOIN, ONLINE_TABLE, uses_of
+from jukebox.core.uses import DEPLOYMENT, JOINS, ONLINE_TABLE, uses_of
 from jukebox.core.uses_together import uses_of_each
 from tests.core.lineage_graphs import Drawn
 
@@ -38,7 +38,7 @@ def graphs(draw) -> Drawn:
         graph.nodes["artifact", word] = replace(graph.node(word), properties=(("active", active),))
     some = st.lists(st.sampled_from([*FEATURES, *KINDS]), max_size=4, unique=True).map(" ".join)
     for number in range(draw(st.integers(1, 10))):
-        what = draw(st.sampled_from([JOIN, "Trainer"]))
+        what = draw(st.sampled_from([*JOINS, "Trainer"]))
         graph.run(f"{what}{number}", draw(some), draw(some), draw(st.sampled_from(STATES)))
     return graph
 
@@ -60,7 +60,7 @@ def test_one_walk_finds_what_walks_from_each_find(graph, asked):
 def test_the_questions_do_not_grow_with_the_features():
     """A hundred features of one join are asked about as one is."""
     names = [f"/entity/e/component/c/name/f{number}" for number in range(100)]
-    graph = Drawn().run(JOIN, " ".join(f"{name}@1" for name in names), "set").run("Trainer", "set", "model")
+    graph = Drawn().run(JOINS[0], " ".join(f"{name}@1" for name in names), "set").run("Trainer", "set", "model")
     uses_of_each(graph, names[:1])
     one, graph.questions = graph.questions, 0
     found = uses_of_each(graph, names)

@@ -53,8 +53,8 @@ class Counts:
         wanted = set(ids)
         return tuple(at for at, i in enumerate(self._ids) if i in wanted)
 
-    def made_by(self, component: str, types: Collection[str]) -> tuple[int, ...]:
-        """Return the positions of the artifacts of some types that a run made whose type begins so."""
+    def made_by(self, component: str | tuple[str, ...], types: Collection[str]) -> tuple[int, ...]:
+        """Return the positions of the artifacts of some types that a run made whose type begins so, or so or so."""
         kinds = enumerate(self._census.executions.values())
         runs = {at for at, (kind, _) in kinds if kind.startswith(component)}
         return tuple(at for at in self.ids(types) if not runs.isdisjoint(self._made.get(at, ())))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jukebox.core.lineage import FEATURE, features_of, upstream
 from jukebox.core.lineage_counts import Counts
 from jukebox.core.lineage_nodes import Graph
-from jukebox.core.uses import DEPLOYMENT, EXAMPLES, JOIN, ONLINE_LOAD, ONLINE_TABLE, is_active, served_by, uses_of
+from jukebox.core.uses import DEPLOYMENT, EXAMPLES, JOINS, ONLINE_LOAD, ONLINE_TABLE, is_active, served_by, uses_of
 from jukebox.features.names import split_version
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def usage(source: LineageSource) -> tuple[Usage, ...]:
     spelled = {node.id: split_version(versioned(node)) for node in nodes}
     counts = Counts(source.census(), {i: str(name) for i, (name, _) in spelled.items()})
     models, deployed = counts.of(counts.models()), counts.of(counts.positions(_deployed(source)))
-    sets = counts.of(counts.made_by(JOIN, EXAMPLES))
+    sets = counts.of(counts.made_by(JOINS, EXAMPLES))
     tables = counts.of(counts.made_by(ONLINE_LOAD, {ONLINE_TABLE}))
     newest = {str(spelled[n.id][0]): n for n in sorted(nodes, key=lambda node: spelled[node.id][1] or 0)}
     states = {name: dict(node.properties).get("life_cycle", "") for name, node in newest.items()}

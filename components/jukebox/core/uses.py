@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "jukebox.Deployment"  # an artifact with the properties `endpoint` and `active`, made of a model
 ONLINE_TABLE = "jukebox.OnlineTable"
-JOIN = "jukebox.point_in_time_join"
+# The components that make training sets; a face's run has a type that begins so.
+JOINS = ("jukebox.point_in_time_join", "jukebox.log_training_set")
 ONLINE_LOAD = "jukebox.online_load"
 EXAMPLES = frozenset({"Examples", "jukebox.TrainingSet", "system.Dataset"})
 
@@ -60,7 +61,7 @@ def served_by(source: Neighbours, deployment: Node) -> tuple[Node, ...]:
 
 def _joined(run: Node, made: Node) -> bool:
     # TFX's Transform makes Examples too, and these are no training set of ours.
-    return run.kind == "execution" and run.type.startswith(JOIN) and made.type in EXAMPLES
+    return run.kind == "execution" and run.type.startswith(JOINS) and made.type in EXAMPLES
 
 
 def _deployed(graph: Graph) -> tuple[Node, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jukebox.core.lineage import FEATURE, MODELS, VERDICTS
 from jukebox.core.lineage_memory import Memory
-from jukebox.core.uses import DEPLOYMENT, EXAMPLES, JOIN, ONLINE_TABLE, Uses, is_active
+from jukebox.core.uses import DEPLOYMENT, EXAMPLES, JOINS, ONLINE_TABLE, Uses, is_active
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ class _Tide:
     def kinds(self) -> dict[str, list[tuple[Node, int]]]:
         """Return by kind of use the artifacts that features reached, with these features."""
         outputs = self._memory.outputs(list(self._entered))
-        joins = [run for run in self._entered if self._memory.execution(run).type.startswith(JOIN)]
+        joins = [run for run in self._entered if self._memory.execution(run).type.startswith(JOINS)]
         sets: dict[NodeId, int] = defaultdict(int)
         for run in joins:
             for node in outputs[run]:

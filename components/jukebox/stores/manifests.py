@@ -31,6 +31,7 @@ _MADE = {
     "feature_statistics": ("ExampleStatistics", "feature_statistics"),
     "online_table": ("jukebox.OnlineTable", "online_load"),
     "verification": ("jukebox.Verification", "verify_training_set"),
+    "consistency": ("jukebox.Consistency", "consistency_check"),
     "model_record": ("jukebox.ModelRecord", "record_model"),
     "deployment": ("jukebox.Deployment", "record_deployment"),
 }
@@ -111,7 +112,7 @@ class _Drawing:
     def tie(self, manifest: Manifest) -> None:
         place = _absolute(manifest.uri)
         made = _identity(place, manifest.fingerprint)
-        component = _MADE.get(manifest.kind, ("", manifest.kind))[1]
+        component = "log_training_set" if _is_stitched(manifest) else _MADE.get(manifest.kind, ("", manifest.kind))[1]
         (whole,) = self.held.artifacts([made])
         run = Node("execution", f"run {made}", f"jukebox.{component}", state="COMPLETE", at=whole.at)
         self.held.add(run)
@@ -138,7 +139,8 @@ class _Drawing:
             known = self._kinds.get(place)
             state = "LIVE" if known is None else "DELETED"
             facts = (("fingerprint", source.fingerprint),)
-            self.held.add(Node("artifact", exact, known or _kind_of(place), uri=place, state=state, properties=facts))
+            kind = known or ("jukebox.ServedLog" if _is_log(manifest, source) else _kind_of(place))
+            self.held.add(Node("artifact", exact, kind, uri=place, state=state, properties=facts))
         return exact
 
     def _deployed(self, model: str) -> str:
@@ -181,6 +183,18 @@ def _kind_of(place: str) -> str:
     return "jukebox.Partition" if place.rpartition("/")[2].startswith("date=") else "jukebox.DataSet"
 
 
+def _is_stitched(manifest: Manifest) -> bool:
+    return manifest.kind == "training_set" and "log" in manifest.details
+
+
+def _is_log(manifest: Manifest, source: Source) -> bool:
+    if manifest.kind == "consistency":
+        is_replayed = any(each["check"] == "replay" for each in manifest.details["features"])
+        return is_replayed and source == manifest.inputs[0]
+    # Of a training set that was stitched the labels come first, and then the log.
+    return _is_stitched(manifest) and source == manifest.inputs[1]
+
+
 def _features(manifest: Manifest) -> list[str]:
     """Return the versioned features that the run named."""
     told = manifest.details.get("features", ())
@@ -188,6 +202,8 @@ def _features(manifest: Manifest) -> list[str]:
         return list(told)
     if manifest.kind == "online_table":
         return list(dict.fromkeys(name for table in manifest.details["tables"] for name in table["features"]))
+    if manifest.kind == "consistency":
+        return list(dict.fromkeys(str(each["feature"]).partition("?")[0] for each in told))
     if manifest.kind in ("training_set", "feature_set"):
         return list(dict.fromkeys(f"{each['name']}@{each['version']}" for each in told))
     return []
