@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,27 @@ def test_a_training_set_of_a_log_is_told_with_where_its_values_come_from(jukebox
     assert lines[-1] == "3 of 3 labels were logged"
     assert jukebox.done("show", "out").splitlines()[0] == lines[0]
     assert "was stitched from the log" in jukebox.refused("verify", "out")
+
+
+def test_the_lineage_leads_from_features_through_the_log_s_training_set_to_a_model(
+    jukebox: Terminal, serving: Serving
+) -> None:
+    """And back; the registry tells it, and so do the manifests alone."""
+    write(serving.place.root / "clicks.parquet", outcomes("b", "a"))
+    command = ("log-training-set", "--log", "served", "--labels", "clicks.parquet", "--features", FEATURES)
+    jukebox.done(*command, "--out", "out")
+    (serving.place.root / "one.model").write_text("one")
+    jukebox.done("record-model", "one.model", "--training-set", "out", "--out", "one.record")
+    jukebox.done("check-consistency", "--log", "served", "--out", "checked")
+    for source in ((), ("--registry", "manifests://.")):
+        told = jukebox.done("lineage", "--feature", TEMP, *source)
+        assert told.splitlines()[-4:] == ["1 training set", "  out", "1 model", "  one.model"]
+        assert told.count("── log_training_set") >= 1 <= told.count("── consistency_check")
+        used = json.loads(jukebox.done("usage", *source, "--json"))
+        assert {each["training_sets"] for each in used if each["feature"] in (TEMP, WIND)} == {1}
+        up = json.loads(jukebox.done("lineage", "--model", "one.model", "--json", *source))["up"]
+        assert up["features"] == [f"{TEMP}@1", f"{WIND}@1"]
+        assert "ServedLog" in jukebox.done("lineage", "--model", "one.model", *source)
 
 
 @pytest.mark.usefixtures("serving")

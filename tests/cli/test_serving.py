@@ -9,10 +9,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
+from jukebox.engine.served_files import STORAGE_FORMATS
+from jukebox.engine.served_logs import open_log
 from tests.components.place import SEATS
 from tests.serving.conftest import Scene, staged
 
@@ -32,13 +36,13 @@ def scene(here: Place) -> Scene:
     return staged(here)
 
 
-def started(scene: Scene, root: Path) -> tuple[subprocess.Popen[str], int]:
+def started(scene: Scene, root: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
     """Start a server, and wait until it listens; return it and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-c", "from jukebox.cli import main; main()", "serve", "--port", str(port)]
-    command += ["--model", f"late={scene.model}", "--features-only", "--timeout", "60"]
+    command += ["--model", f"late={scene.model}", "--features-only", "--timeout", "60", *options]
     env = {**os.environ, "JUKEBOX_REGISTRY": scene.registry, "JUKEBOX_TOKEN": "s3cret"}
     server = subprocess.Popen(command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     end = time.monotonic() + 120
@@ -80,6 +84,38 @@ def test_a_server_that_is_told_to_stop_answers_what_is_under_way(scene: Scene, t
         server.wait()
 
 
+def _read(port: int, request_id: str) -> None:
+    body = json.dumps({**json.loads(BODY), "request_id": request_id}).encode()
+    about = {"Authorization": "Bearer s3cret", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/features:read", body, about)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("storage", list(STORAGE_FORMATS))
+def test_a_server_that_is_told_to_stop_writes_its_log_and_one_that_is_killed_loses_what_it_held(
+    scene: Scene, tmp_path: Path, storage: str
+) -> None:
+    """Both beside each other in one folder; the first says at the end what became of its vectors."""
+    log = str(tmp_path / "log")
+    servers = [started(scene, tmp_path, "--log", log, "--log-format", storage) for _ in range(2)]
+    try:
+        for (_, port), name in zip(servers, ("stopped", "killed"), strict=True):
+            for n in range(3):
+                _read(port, f"{name} {n}")
+        servers[1][0].kill()
+        servers[0][0].send_signal(signal.SIGTERM)
+        out, err = servers[0][0].communicate(timeout=60)
+        assert (servers[0][0].returncode, err) == (0, "")
+        assert out.splitlines()[-1] == "3 vectors logged in 1 file"
+        rows = pa.Table.from_batches(open_log(log).read(["request_id", f"{SEATS}@1"])).to_pydict()
+        assert rows == {"request_id": [f"stopped {n}" for n in range(3)], f"{SEATS}@1": [100] * 3}
+    finally:
+        for server, _ in servers:
+            server.kill()
+            server.communicate()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -91,6 +127,8 @@ def test_a_server_that_is_told_to_stop_answers_what_is_under_way(scene: Scene, t
         (["--timeout", "0"], "limit of seconds is 0"),
         (["--hedge-after", "-1"], "hedge_after is -1"),
         (["--log", "log", "--log-sample", "2"], "sample is 2"),
+        (["--log", "log", "--log-format", "csv"], "a log is not kept as 'csv'; it is kept as parquet or tfrecord"),
+        (["--log", "features.yaml/log"], "features.yaml/log"),
     ],
 )
 def test_a_server_that_cannot_serve_does_not_start(jukebox: Terminal, arguments: list[str], words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ALL = [TEMP, WIND, SEATS, DELAY, LATE]
 ENDPOINTS = ("weather", "planes", "arrivals", "routes")
 LATER = at("04 05:00")
+KINDS = ("mismatch", "missing", "extra", "early", "stale")
 JFK = {"origin": "JFK", "dest": "SFO", "tail": "N1"}
 LGA = {"origin": "LGA", "dest": "SFO", "tail": "N2"}
 
@@ -113,3 +115,37 @@ def outcomes(*ids: str | None, **columns: Any) -> pa.Table:
 def times(*texts: str) -> pa.Array:
     """Return instants of January 2024."""
     return pa.array([at(text) for text in texts], UTC)
+
+
+def told(made: Manifest, column: str) -> tuple[int, ...]:
+    """How many cells of a column were logged, of these null, backfilled, of these null."""
+    [found] = [each for each in made.details["features"] if each["column"] == column]
+    return tuple(found[name] for name in ("logged", "logged_null", "backfilled", "backfilled_null"))
+
+
+def counts(told: dict[str, Any]) -> dict[str, int]:
+    """The differences of a feature that there are, by kind."""
+    return {kind: told[kind] for kind in KINDS if told[kind]}
+
+
+def report(serving: Serving) -> dict[str, Any]:
+    """The report that lies there."""
+    return json.loads((serving.check_out / "report.json").read_text())
+
+
+def found(serving: Serving, **about: Any) -> dict[str, dict[str, int]]:
+    """The differences by feature, whatever the thresholds."""
+    everything = dict.fromkeys(KINDS, 1.0)
+    return {
+        name: differs
+        for name, told in serving.check(thresholds=everything, **about).items()
+        if (differs := counts(told))
+    }
+
+
+def changed(serving: Serving, feature: str, change: Any) -> None:
+    """Rewrite the log with the cells of a feature changed by a function of their list."""
+    rows = serving.logged()
+    at_ = rows.schema.get_field_index(f"{feature}@1")
+    field = rows.schema.field(at_)
+    serving.rewrite(rows.set_column(at_, field, pa.array(change(rows.column(at_).to_pylist()), field.type)))

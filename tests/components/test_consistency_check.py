@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from jukebox import consistency_check
 from jukebox.errors import (
-    CorruptData,
-    InvalidType,
-    InvalidValue,
-    MissingColumn,
-    NoPartition,
-    NotRegistered,
     SkewFound,
-    UnknownFeature,
 )
-from jukebox.stores import open_lineage, open_online, open_registry
+from jukebox.stores import open_lineage
 from jukebox.tables import Manifest
-from tests.components.place import DAYS, DECLARED, DELAY, LATE, SEATS, TEMP, WIND, at, write
-from tests.components.serving import ALL, JFK, LATER, LGA, Serving
+from tests.components.place import DAYS, DECLARED, DELAY, LATE, SEATS, TEMP, WIND, at
+from tests.components.serving import JFK, LATER, LGA, Serving, changed, counts, found, report
+from tests.serving.logs import in_each_format
 
 if TYPE_CHECKING:
     from tests.components.place import Place
 
-KINDS = ("mismatch", "missing", "extra", "early", "stale")
 HOUR = timedelta(hours=1)
 
 
@@ -43,37 +33,11 @@ def serving(here: Place) -> Serving:
     return serving
 
 
-def counts(told: dict[str, Any]) -> dict[str, int]:
-    """The differences of a feature that there are, by kind."""
-    return {kind: told[kind] for kind in KINDS if told[kind]}
-
-
-def report(serving: Serving) -> dict[str, Any]:
-    """The report that lies there."""
-    return json.loads((serving.check_out / "report.json").read_text())
-
-
-def found(serving: Serving, **about: Any) -> dict[str, dict[str, int]]:
-    """The differences by feature, whatever the thresholds."""
-    everything = dict.fromkeys(KINDS, 1.0)
-    return {
-        name: differs
-        for name, told in serving.check(thresholds=everything, **about).items()
-        if (differs := counts(told))
-    }
-
-
-def changed(serving: Serving, feature: str, change: Any) -> None:
-    """Rewrite the log with the cells of a feature changed by a function of their list."""
-    rows = serving.logged()
-    at_ = rows.schema.get_field_index(f"{feature}@1")
-    field = rows.schema.field(at_)
-    serving.rewrite(rows.set_column(at_, field, pa.array(change(rows.column(at_).to_pylist()), field.type)))
-
-
-def test_what_is_in_step_has_no_difference(serving: Serving) -> None:
+@in_each_format
+def test_what_is_in_step_has_no_difference(serving: Serving, storage: str) -> None:
     """Five features of three kinds of keys, zoned, static and with a created time; fresh, stale and missing ones."""
-    serving.serve(*((f"r{n}", entity, LATER + n * HOUR) for n in range(4) for entity in (JFK, LGA, [JFK, LGA])))
+    requests = ((f"r{n}", entity, LATER + n * HOUR) for n in range(4) for entity in (JFK, LGA, [JFK, LGA]))
+    serving.serve(*requests, storage_format=storage)
     told = serving.check()
     assert {name: (each["cells"], counts(each)) for name, each in told.items()} == {
         f"{name}@1": (16, {}) for name in ("temp", "wind", "seats", "delay", "late")
@@ -81,6 +45,18 @@ def test_what_is_in_step_has_no_difference(serving: Serving) -> None:
     made = Manifest.read(serving.check_out, "consistency")
     assert (made.rows, made.details["cells"], made.details["unchecked"]) == (16, 80, {})
     assert [source.uri for source in made.inputs] == [str(serving.log)]
+
+
+def test_a_log_in_both_formats_is_checked_as_one(serving: Serving) -> None:
+    """A server that was started with the other one goes on in the same folder; numbers that float32 rounds agree."""
+    serving.place.weather(DAYS[2], [("JFK", at("03 18:00"), at("03 19:00"), 0.1, 1 / 3)])
+    serving.load("weather")
+    serving.load_online([TEMP, WIND])
+    serving.serve(("a", JFK, LATER), features=[WIND])
+    serving.serve(("b", JFK, LATER), ("c", JFK, LATER), features=[WIND], storage_format="tfrecord")
+    assert {file.name.partition(".")[2] for file in serving.log.rglob("served*")} == {"parquet", "tfrecord.gz"}
+    told = serving.check()["wind@1"]
+    assert (told["cells"], counts(told), serving.logged()[f"{WIND}@1"].to_pylist()) == (3, {}, [1 / 3] * 3)
 
 
 def test_naive_times_are_replayed_on_the_clock_that_they_are_served_on(here: Place) -> None:
@@ -210,30 +186,6 @@ def test_a_shorter_age_and_a_role_are_replayed_as_they_were_asked_for(serving: S
     assert serving.logged()[f"{TEMP}@1?key.to=origin"].to_pylist() == [38.0, None]
 
 
-def test_features_that_cannot_be_checked_are_told(serving: Serving) -> None:
-    """One that is not loaded offline any more, and one of a version that the registry does not know."""
-    serving.serve(("a", JFK, LATER), features=[TEMP, SEATS])
-    rows = serving.logged()
-    serving.rewrite(rows.rename_columns([name.replace("seats@1", "seats@9") for name in rows.column_names]))
-    made = serving.checked()
-    [(name, why)] = made.details["unchecked"].items()
-    assert (name, why.startswith("feature '")) == (f"{SEATS}@9", False)
-    assert "9" in why
-    with pytest.raises(NoPartition, match=r"no feature in the log .* can be checked"):
-        serving.checked(features=[f"{SEATS}@9"])
-
-
-def test_features_rows_and_tables_may_be_chosen(serving: Serving) -> None:
-    """By short names too; the same rows for the same seed."""
-    serving.serve(*((f"r{n}", JFK, LATER) for n in range(50)), features=[TEMP, WIND, SEATS])
-    told = serving.check(features=["/airport/weather/temp", f"{SEATS}@1"], rows=10, seed=3)
-    assert {name: each["cells"] for name, each in told.items()} == {"temp@1": 10, "seats@1": 10}
-    weather = serving.checked(feature_tables=[str(serving.place.root / "tables" / "weather")])
-    assert list(weather.details["unchecked"]) == [f"{SEATS}@1"]
-    with pytest.raises(UnknownFeature, match=r"nearest: .*temp@1"):
-        serving.check(features=["/airport/weather/tmp"])
-
-
 def test_the_lineage_knows_the_log_the_features_and_the_statistics(serving: Serving) -> None:
     """As of every other component."""
     serving.serve(("a", JFK, LATER), features=[TEMP])
@@ -247,148 +199,3 @@ def test_the_lineage_knows_the_log_the_features_and_the_statistics(serving: Serv
         ("jukebox.Feature", f"{TEMP}@1"),
     }
     assert made.type == "jukebox.Consistency"
-
-
-def test_an_online_table_is_read_back_after_its_load(serving: Serving) -> None:
-    """Every key that was loaded, and every feature; a value that the store has otherwise is named by its key."""
-    out = serving.place.root / "online_table"
-    serving.load_online([TEMP, WIND], out=str(out))
-    told = serving.check(log=None, online_table=str(out))
-    assert {name: (each["check"], each["cells"], counts(each)) for name, each in told.items()} == {
-        "temp@1": ("read_back", 2, {}),
-        "wind@1": ("read_back", 2, {}),
-    }
-    poison(serving, "weather", temp=99.0)
-    with pytest.raises(SkewFound, match=r"1 of 2 cells .*temp@1' are mismatch: at origin JFK it was 99.0, .* 38.0"):
-        serving.check(log=None, online_table=str(out))
-
-
-def poison(serving: Serving, endpoint: str, minutes: int = 0, **values: Any) -> None:
-    """Write another row of JFK into the online tables of an endpoint, some minutes later than the newest."""
-    hour = at("03 18:00") + timedelta(minutes=minutes)
-    row = {"origin": "JFK", "hour": hour, "known_at": hour + HOUR, "temp": 38.0 - 20.0 + 20.0, "wind": 1.0, **values}
-    store = open_online(serving.store)
-    for table in [name for name in store.tables() if name.startswith(endpoint)]:
-        layout = store.layout(table)
-        columns = {name: pa.array([row[name]], layout.schema.field(name).type) for name in layout.schema.names}
-        store.write(table, pa.table(columns), keys=["origin"], event_time="hour", created_time="known_at")
-    store.close()
-
-
-def test_a_newer_row_than_the_partitions_is_right_and_an_older_one_is_stale(serving: Serving) -> None:
-    """What was streamed since is no fault; a load that is behind is."""
-    poison(serving, "weather", minutes=30, temp=50.0)
-    told = serving.check(log=None, features=[TEMP, WIND, SEATS])
-    assert {name: (each["cells"], counts(each)) for name, each in told.items()} == {
-        "temp@1": (1, {}),
-        "wind@1": (1, {}),
-        "seats@1": (2, {}),
-    }
-    [newer] = [each["newer"] for each in report(serving)["read_back"] if each["newer"]]
-    assert newer == 1
-    hour = at("03 20:00")
-    serving.place.weather(DAYS[2], [(o, hour, hour + HOUR, 1.0, 1.0) for o in ("JFK", "LGA", "SFO")])
-    serving.load("weather")
-    told = serving.check(log=None, features=[TEMP], thresholds={"missing": 0.5})
-    assert (told["temp@1"]["cells"], counts(told["temp@1"])) == (3, {"missing": 1, "stale": 2})
-
-
-def test_keys_that_a_load_left_out_are_not_missing(serving: Serving) -> None:
-    """But one that it loaded and that is gone is."""
-    only = serving.place.root / "only.parquet"
-    write(only, pa.table({"origin": ["LGA"]}))
-    out = serving.place.root / "online_table"
-    serving.load_online([TEMP], out=str(out), table="filtered", filter_keys=str(only))
-    told = serving.check(log=None, online_table=str(out), rows=1)
-    assert (told["temp@1"]["cells"], counts(told["temp@1"])) == (1, {})
-    assert report(serving)["read_back"][0]["left_out"] == 1
-
-
-def test_nothing_to_check_is_refused(serving: Serving) -> None:
-    """No log, no table, no feature; a log without files or rows; a feature that is not served."""
-    for about, kind, said in (
-        ({"log": None}, InvalidValue, "names a log, an online table or features"),
-        ({}, NoPartition, "there is no log of served features at .*served"),
-        ({"log": str(serving.place.root / "features.yaml")}, CorruptData, "features.yaml is not whole Parquet"),
-        ({"log": None, "features": ["/airport/weather/tmp"]}, UnknownFeature, "nearest"),
-        (
-            {"log": None, "online_table": str(serving.place.root / "tables/weather")},
-            InvalidValue,
-            "not an online_table",
-        ),
-        ({"log": None, "features": [TEMP], "rows": -1}, InvalidValue, "rows is -1"),
-        ({"log": None, "features": [TEMP], "tolerance": -1.0}, InvalidValue, "tolerance is -1.0"),
-        (
-            {"log": None, "features": [TEMP], "thresholds": {"stail": 0.1}},
-            InvalidValue,
-            "no threshold 'stail'; there are",
-        ),
-        ({"log": None, "features": [TEMP], "thresholds": {"stale": 2}}, InvalidValue, "from 0 to 1"),
-        ({"log": None, "features": [TEMP], "thresholds": {"stale": "1"}}, InvalidType, "'stale' is '1'"),
-    ):
-        with pytest.raises(kind, match=said):
-            serving.checked(**about)
-    assert not serving.check_out.exists()
-    serving.serve(("a", JFK, LATER))
-    serving.rewrite(serving.logged().slice(0, 0))
-    with pytest.raises(InvalidValue, match="holds no vector; a check of nothing proves nothing"):
-        serving.check()
-    open_registry(serving.place.registry).remove_online_source([f"{TEMP}@1"])
-    with pytest.raises(NotRegistered, match="temp"):
-        serving.check(log=None, features=[TEMP])
-
-
-def test_a_log_that_is_damaged_is_refused_by_name(serving: Serving) -> None:
-    """A truncated file, a file of something else, a type that changed, keys of another kind, keys that are gone."""
-    serving.serve(("a", JFK, LATER), features=[TEMP])
-    [file] = serving.log.rglob("*.parquet")
-    whole, rows = file.read_bytes(), serving.logged()
-    file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CorruptData, match=file.name):
-        serving.check()
-    file.unlink()
-    write(serving.log / "date=2024-01-04" / "other.parquet", pa.table({"a": [1]}))
-    with pytest.raises(InvalidValue, match=r"other\.parquet is no log of served features: it has no 'request_id'"):
-        serving.check()
-    (serving.log / "date=2024-01-04" / "other.parquet").unlink()
-    texts = rows.set_column(rows.schema.get_field_index(f"{TEMP}@1"), f"{TEMP}@1", rows[f"{TEMP}@1"].cast(pa.string()))
-    serving.rewrite(texts)
-    with pytest.raises(InvalidType, match="temp@1' is string in the log and double in its feature table"):
-        serving.check()
-    write(serving.log / "date=2024-01-04" / "zweite.parquet", rows)
-    with pytest.raises(InvalidType, match=r"is string in .*served.parquet and double in .*zweite.parquet"):
-        serving.check()
-    (serving.log / "date=2024-01-04" / "zweite.parquet").unlink()
-    numbers = pa.array([7] * rows.num_rows)
-    at_ = rows.schema.get_field_index("key:origin:text")
-    serving.rewrite(rows.set_column(at_, "key:origin:integer", numbers))
-    with pytest.raises(InvalidType, match="'origin' is integer in the log and a key of 'weather' that is string"):
-        serving.check()
-    serving.rewrite(rows.drop(["key:origin:text"]))
-    with pytest.raises(MissingColumn, match="'weather' is joined by 'origin' or 'airport'"):
-        serving.check()
-
-
-def test_a_report_of_before_does_not_stand_for_a_check_that_fails(serving: Serving) -> None:
-    """The manifest goes first, and comes back only where nothing differs."""
-    serving.serve(("a", JFK, LATER), features=[WIND])
-    serving.check()
-    changed(serving, WIND, lambda cells: [value + 1 for value in cells])
-    with pytest.raises(SkewFound):
-        serving.check()
-    assert sorted(path.name for path in serving.check_out.iterdir()) == ["report.json"]
-
-
-def test_run_takes_both_a_log_and_a_table_in_one_report(serving: Serving) -> None:
-    """Its manifest tells both."""
-    serving.serve(("a", JFK, LATER), features=ALL)
-    out = serving.place.root / "online_table"
-    serving.load_online([WIND], out=str(out))
-    made = serving.checked(online_table=str(out))
-    assert {(each["feature"].rpartition("/")[2], each["check"]) for each in made.details["features"]} >= {
-        ("wind@1", "replay"),
-        ("wind@1", "read_back"),
-        ("seats@1", "replay"),
-    }
-    assert made.details["report"] == consistency_check.REPORT
-    assert pc.sum(serving.logged()[f"{WIND}@1"]).as_py() == 1.0

@@ -12,6 +12,7 @@ from jukebox.errors import InvalidValue, NameClash
 from jukebox.stores import DEFAULT_REGISTRY, place
 
 if TYPE_CHECKING:
+    from jukebox.serving.feature_log import FeatureLog
     from jukebox.serving.server import Model
 
 
@@ -37,6 +38,10 @@ def serve(
     patience: Annotated[float, typer.Option(help="Seconds for requests under way when it is told to stop.")] = 10.0,
     log: Annotated[Text, typer.Option(help="A folder for a log of what is served.")] = None,
     log_sample: Annotated[float, typer.Option(help="The share of the keys that is logged.")] = 1.0,
+    log_sample_by: Annotated[
+        Text, typer.Option(help="Parts of the key, with commas between, that alone decide whether it is logged.")
+    ] = None,
+    log_format: Annotated[str, typer.Option(help="How the log is kept: parquet or tfrecord.")] = "parquet",
     registry: Registry = DEFAULT_REGISTRY,
 ) -> None:
     """Serve features, and predictions of exported models, over HTTP until SIGTERM.
@@ -44,7 +49,7 @@ def serve(
     [dim]jukebox serve --model late=serving/1700000000 --port 8080[/]
     """
     from jukebox.cli.drawing import counted
-    from jukebox.cli.options import there
+    from jukebox.cli.options import names, there
     from jukebox.serving.feature_log import FeatureLog
     from jukebox.serving.reader import FeatureReader
     from jukebox.serving.server import Limits, make_app
@@ -54,7 +59,9 @@ def serve(
         raise InvalidValue("--token has letters beyond ASCII, which no HTTP header carries")
     there(registry)
     limits = Limits(body=max_body, entities=max_entities, seconds=timeout)
-    logging = nullcontext() if log is None else FeatureLog(place(log), sample=log_sample)
+    by = None if log_sample_by is None else names(log_sample_by)
+    about: dict[str, Any] = {"sample": log_sample, "sample_by": by, "storage_format": log_format}
+    logging = nullcontext() if log is None else FeatureLog(place(log), **about)
     with logging as told:
         options: dict[str, Any] = {"timeout": timeout, "hedge_after": hedge_after, "told": told}
         models = [
@@ -66,6 +73,21 @@ def serve(
             f"serving at http://{host}:{port}, {counted(len(models), 'model')}; /openapi.json says what there is"
         )
         run(app, host=host, port=port, connections=max_connections, patience=patience)
+    if told is not None:
+        _logged(told)
+
+
+def _logged(log: FeatureLog) -> None:
+    """Print what became of the vectors that were served."""
+    from jukebox.cli.drawing import counted
+
+    counts = log.counts
+    others = {"left out by the sample": counts.left_out, "dropped": counts.dropped, "failed": counts.failed}
+    others["not written yet"] = counts.waiting
+    told = [f"{count:,} {what}" for what, count in others.items() if count]
+    why = "" if counts.error is None else f": {counts.error}"
+    into = f"{counted(counts.written, 'vector')} logged in {counted(counts.files, 'file')}"
+    typer.echo(f"{', '.join([into, *told])}{why}")
 
 
 def _named(texts: list[str] | tuple[()]) -> list[tuple[str, str]]:

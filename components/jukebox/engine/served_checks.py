@@ -125,7 +125,7 @@ def _chosen(log: ServedLog, rows: int | None, seed: int) -> tuple[Any, int]:
         raise InvalidValue(f"rows is {rows}; a check looks at one vector or more")
     if seed < 0:
         raise InvalidValue(f"the seed is {seed}; it is 0 or more")
-    count = sum(parquet.count_rows(file) for file in log.files)
+    count = log.count_rows()
     if count == 0:
         raise InvalidValue(f"the log {log.path} holds no vector; a check of nothing proves nothing")
     return scattered(count, count if rows is None else rows, seed), count

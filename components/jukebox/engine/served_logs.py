@@ -1,4 +1,4 @@
-"""The log of what was served: Parquet files, one row a vector, read as one table whatever each file holds.
+"""The log of what was served: files of one row a vector, read as one table whatever each file holds.
 
 ::
 
@@ -24,11 +24,10 @@ import pyarrow as pa
 from jukebox.core import rowkeys
 from jukebox.engine.label_keys import Written
 from jukebox.engine.requests import Entry
+from jukebox.engine.served_files import fingerprint, format_of
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, NoPartition, StorageError, reason
-from jukebox.formats import parquet
 from jukebox.formats.files import source_files
 from jukebox.storage import place_of
-from jukebox.tables import combined, file_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -143,16 +142,21 @@ class ServedLog:
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the files' bytes; raises StorageError."""
-        return combined(file_fingerprint(file) for file in self.files)
+        return fingerprint(self.files)
+
+    def count_rows(self) -> int:
+        """Return how many vectors there are, by what the files tell of themselves."""
+        return sum(format_of(file).count_rows(file) for file in self.files)
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows, in the order of the files; raises CorruptData and StorageError."""
         wanted = pa.schema([self.schema.field(name) for name in columns])
         for file in self.files:
-            there = set(parquet.schema(file).names)
+            kept = format_of(file)
+            there = set(kept.schema(file).names)
             # A file may have none of the columns, and has rows all the same.
             read = [name for name in dict.fromkeys([SERVED_AT, *columns]) if name in there]
-            for batch in parquet.read(file, columns=read):
+            for batch in kept.read(file, columns=read):
                 arrays = [
                     batch.column(batch.schema.get_field_index(field.name)).cast(field.type)
                     if field.name in there
@@ -165,13 +169,14 @@ class ServedLog:
 def open_log(path: str) -> ServedLog:
     """Return the log at ``path``: one of its files, the folder of a date, or the folder of all dates.
 
-    Only footers are read yet. Raises NoPartition where there is no file, CorruptData for one that is not whole,
-    InvalidValue for one that is no log, and InvalidType where two files give one column two types.
+    Its files may be of both formats; only what tells their columns is read yet. Raises NoPartition where there is no
+    file, CorruptData for one that is not whole, InvalidValue for one that is no log, and InvalidType where two files
+    give one column two types.
     """
     files = _files(place_of(path))
     fields: dict[str, tuple[pa.DataType, Place]] = {}
     for file in files:
-        schema = parquet.schema(file)
+        schema = format_of(file).schema(file)
         lacking = [field.name for field in ABOUT if field.name not in schema.names]
         if lacking:
             there = ", ".join(schema.names) or "no column"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -11,9 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jukebox.engine.served_files import storage_format as format_named
 from jukebox.errors import InvalidValue, reason
 from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed
+from jukebox.storage import place_of
 from jukebox.stores import place
+from jukebox.tables import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Mapping
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     Told = tuple[Served, Entities] | threading.Event
 
+_NEWS = logging.getLogger(__name__)
 _WAKE = 0.5
 _COUNTED = ("offered", "written", "left_out", "dropped", "failed", "files")
 
@@ -54,15 +59,18 @@ class LogCounts:
 
 
 class FeatureLog:
-    """Writes what a reader serves to Parquet files below ``folder``, by date; give it to the reader as what to tell.
+    """Writes what a reader serves to files below ``folder``, by date; give it to the reader as what to tell.
 
     A call puts the round into a queue and returns: it never waits and never raises. A thread takes ``sample`` of the
     keys, each with all of its vectors or with none (``sample_by`` names the parts of the key that decide), and writes
     a file when ``rotate_bytes`` are held, or ``rotate_seconds`` after its first vector. A file is there whole or not
     at all: a crash loses what was not written yet. At most ``capacity`` vectors wait for the thread, others are
-    dropped and counted. May be made before a server forks: each process has a thread and files of its own.
+    dropped and counted. Where a file cannot be written its vectors are lost and counted, Python's ``logging`` is told
+    once, and once more when files are written again. ``storage_format`` is ``parquet`` or ``tfrecord``.
+    May be made before a server forks: each process has a thread and files of its own, as have servers of one folder.
 
-    Raises InvalidValue for limits of nothing and for a share beyond 0 to 1.
+    Raises InvalidValue for limits of nothing, a share beyond 0 to 1 and another format, and StorageError where nothing
+    can be written below ``folder``.
     """
 
     def __init__(
@@ -74,13 +82,15 @@ class FeatureLog:
         capacity: int = 10_000,
         rotate_bytes: int = 16 << 20,
         rotate_seconds: float = 60.0,
+        storage_format: str = "parquet",
     ) -> None:
         if not 0 <= sample <= 1:
             raise InvalidValue(f"sample is {sample}; it is a share between 0 and 1")
         for name, limit in (("capacity", capacity), ("rotate_bytes", rotate_bytes), ("rotate_seconds", rotate_seconds)):
             if limit <= 0:
                 raise InvalidValue(f"{name} is {limit}; it is more than 0")
-        self.folder = place(folder)
+        self._format, self.folder = format_named(storage_format), place(folder)
+        _require_writable(self.folder)
         self._sampled: Callable[[Any], bool] = lambda entity: is_sampled(entity, sample, sample_by)
         self._capacity, self._rotate = capacity, (rotate_bytes, rotate_seconds)
         self._reset()
@@ -90,6 +100,7 @@ class FeatureLog:
         self._lock = threading.Lock()
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._tally, self._queued, self._error = dict.fromkeys(_COUNTED, 0), 0, ""
+        self._lost = 0
         self._thread: threading.Thread | None = None
         self._closing = False
         self._buffers: dict[Hashable, Buffer] = {}
@@ -184,14 +195,32 @@ class FeatureLog:
         for shape in shapes:
             buffer = self._buffers.pop(shape)
             try:
-                path = buffer.write(self.folder)
+                path = buffer.write(self.folder, self._format)
                 told = {"written": buffer.rows, "files": int(path is not None), "failed": buffer.failed}
+                self._say_written(buffer.rows)
             except Exception as exc:  # noqa: BLE001 - a full disk is counted, and reads go on
                 told, buffer.error = {"failed": buffer.rows + buffer.failed}, reason(exc)
+                self._say_lost(buffer.rows, buffer.error)
             with self._lock:
                 self._error = buffer.error or self._error
                 self._add(told)
 
+    def _say_lost(self, rows: int, why: str) -> None:
+        if self._lost == 0:
+            _NEWS.warning("served vectors are lost to the log in %s, reads go on: %s", self.folder, why)
+        self._lost += rows
+
+    def _say_written(self, rows: int) -> None:
+        if self._lost > 0 and rows > 0:
+            _NEWS.warning("the log in %s is written again; %s served vectors were lost", self.folder, self._lost)
+            self._lost = 0
+
     def _add(self, told: Mapping[str, int]) -> None:
         for name, count in told.items():
             self._tally[name] += count
+
+
+def _require_writable(folder: str) -> None:
+    probe = place_of(folder) / f".{os.getpid()}-{os.urandom(4).hex()}.probe"
+    write_text(probe, "")
+    probe.unlink(missing_ok=True)

@@ -15,12 +15,12 @@ import pyarrow as pa
 from jukebox.core import rowkeys
 from jukebox.engine.served_logs import ABOUT, STATUS_TYPE, column_of, event_time_of, key_column, key_type, status_of
 from jukebox.errors import InvalidValue, reason
-from jukebox.formats import parquet
 from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from jukebox.engine.served_files import StorageFormat
     from jukebox.serving.served import Served, ServedFeature
     from jukebox.storage import Place
 
@@ -136,19 +136,19 @@ class Buffer:
         halves = (slice(count // 2), slice(count // 2, None))
         return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]
 
-    def write(self, folder: str) -> Place | None:
+    def write(self, folder: str, storage: StorageFormat) -> Place | None:
         """Make a new file of the log hold the rows, whole or not at all; None where there are none.
 
-        Raises StorageError.
+        Raises StorageError, and InvalidType for columns that the format does not hold.
         """
         self._settle()
         if not self._batches:
             return None
         now = datetime.now(timezone.utc)
-        name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{parquet.SUFFIX}"
+        name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{storage.SUFFIX}"
         path = place_of(folder) / f"date={now.date().isoformat()}" / name
         table = pa.Table.from_batches(_alike(self._batches)).combine_chunks()
-        parquet.write(path, table.to_batches(), schema=table.schema)
+        storage.write(path, table.to_batches(), schema=table.schema)
         return path
 
 
