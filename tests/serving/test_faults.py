@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NotRegistered, StorageError, TimedOut
+from jukebox.errors import (
+    InvalidType,
+    InvalidValue,
+    MissingColumn,
+    NotRegistered,
+    SourceChanged,
+    StorageError,
+    TimedOut,
+)
 from jukebox.features import Endpoint, Feature, FeatureName, Key
 from jukebox.serving import FeatureReader, Served
 from jukebox.stores import OnlineSource, Registry, open_online, open_registry
@@ -115,8 +123,8 @@ def test_a_table_whose_columns_have_changed_is_not_misread(tmp_path: Path) -> No
     reader, store, name = FeatureReader(registry), open_online(uri), str(PLAYS.name)
     assert reader.read({"user": "a"}, [name])[name].value == 1
     for version, column, values, error, words in (
-        (2, "plays", ["many"], InvalidType, "holds string for .* registered as int64"),
-        (3, "skips", [1], MissingColumn, "has no column 'plays'"),
+        (2, "plays", ["many"], SourceChanged, "holds string for .* registered as int64"),
+        (3, "skips", [1], SourceChanged, "has no column 'plays'"),
     ):
         rows = pa.table({"user": ["a"], column: values})
         store.write("t", rows, keys=["user"], event_time=None, entity="user", version=version)

@@ -17,6 +17,7 @@ from jukebox.errors import (
     MissingColumn,
     NameClash,
     NotRegistered,
+    SourceChanged,
     StorageError,
     UnknownFeature,
 )
@@ -252,7 +253,7 @@ def test_a_table_that_does_not_fit_the_registry_is_named(tmp_path: Path) -> None
     rows = pa.table({"tailnum": ["N1"], "engines": [2]})
     SqliteStore(tmp_path / "there.db").write("planes", rows, keys=["tailnum"], event_time=None)
     cases = [("gone.db", "planes", StorageError, "no online store"), ("there.db", "other", NotRegistered, "'other'")]
-    for file, table, error, words in [*cases, ("there.db", "planes", MissingColumn, "no column 'seats'.*engines")]:
+    for file, table, error, words in [*cases, ("there.db", "planes", SourceChanged, "no column 'seats'.*engines")]:
         registry.set_online_source(
             OnlineSource(f"sqlite://{tmp_path}/{file}", table, (registered.versioned,), 1, "f", NOON)
         )

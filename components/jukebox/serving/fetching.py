@@ -6,7 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import SourceChanged
+from jukebox.errors import InvalidType, MissingColumn, SourceChanged
 from jukebox.serving.rounds import Rounds
 from jukebox.stores import open_online
 
@@ -83,9 +83,18 @@ class Stores:
         # Tables that are read in the same ways get the very same list, so that a store may work on it once.
         keys = {ways: [key for way in ways for key in way.rows(entities)] for ways in {r.ways for r in reads}}
         asked = [(read.table, keys[read.ways]) for read in reads]
-        rows = store.read_tables(asked, timeout=timeout)
-        for read in reads:
-            now = store.layout(read.table)
-            if now is not read.layout and now != read.layout:
-                raise SourceChanged(f"online table '{read.table}' has other columns than it had", [read.table])
+        try:
+            rows = store.read_tables(asked, timeout=timeout)
+        except (MissingColumn, InvalidType):
+            # The keys may be right, and the table another one than it was.
+            _require_unchanged(store, reads)
+            raise
+        _require_unchanged(store, reads)
         return rows
+
+
+def _require_unchanged(store: OnlineStore, reads: Sequence[TableRead]) -> None:
+    for read in reads:
+        now = store.layout(read.table)
+        if now is not read.layout and now != read.layout:
+            raise SourceChanged(f"online table '{read.table}' has other columns than it had", [read.table])

@@ -138,8 +138,9 @@ class FeatureReader:
         later than ``at``, in event or created time, was not known, and is missing. ``request_id`` is by default new.
 
         Raises UnknownFeature with the nearest names, NotRegistered for a feature that is not loaded online,
-        MissingColumn for a key or a contextual feature that is not there, InvalidType, InvalidValue and NameClash for
-        a request that makes no sense, TimedOut after ``timeout`` seconds, StorageError and CorruptData.
+        SourceChanged for one whose table does not hold it any more, MissingColumn for a key or a contextual feature
+        that is not there, InvalidType, InvalidValue and NameClash for a request that makes no sense, TimedOut after
+        ``timeout`` seconds, StorageError and CorruptData.
         """
         now = datetime.now(timezone.utc)
         _check(entities, at, context)

@@ -9,7 +9,7 @@ from jukebox.core import identifiers
 from jukebox.core.cells import plain_type
 from jukebox.engine.label_keys import Converted, conversions
 from jukebox.engine.requests import asked
-from jukebox.errors import InvalidType, MissingColumn
+from jukebox.errors import MissingColumn, SourceChanged
 from jukebox.features.data_types import arrow_type
 
 if TYPE_CHECKING:
@@ -113,20 +113,29 @@ def route(
 ) -> Route:
     """Return the route to a feature; ``written`` is what is said of the ids of entities, by name.
 
-    Raises MissingColumn where the table has no column of its name, or keys are mapped to what is no key, InvalidType
-    where the table's column is not of the type that the feature is registered with, and InvalidValue for a max age
-    that a request may not give and for ids that cannot be converted.
+    Raises SourceChanged where the table has no column of its name, or keys or a type that the feature is not
+    registered with, MissingColumn where keys are mapped to what is no key, and InvalidValue for a max age that a
+    request may not give and for ids that cannot be converted.
     """
     if registered.name.name not in layout.value_names:
-        raise MissingColumn(
-            f"online table '{source.table}' has no column '{registered.name.name}' of '{registered.versioned}'; "
-            f"it has {', '.join(layout.value_names)}"
+        raise SourceChanged(
+            f"online table '{source.table}' has no column '{registered.name.name}' of '{registered.versioned}' any "
+            f"more, it has {', '.join(layout.value_names)}; load the feature again",
+            [source.table],
+        )
+    keys = [key.column for key in registered.feature.endpoint.keys]
+    if sorted(keys) != sorted(layout.key_names):
+        raise SourceChanged(
+            f"online table '{source.table}' has the keys {', '.join(layout.key_names) or 'none'} and not those of "
+            f"'{registered.versioned}', {', '.join(keys) or 'none'}; load the feature again",
+            [source.table],
         )
     held, declared = layout.schema.field(registered.name.name).type, arrow_type(registered.feature.data_type)
     if declared is not None and plain_type(declared) != held:
-        raise InvalidType(
+        raise SourceChanged(
             f"online table '{source.table}' holds {held} for '{registered.versioned}', which is registered as "
-            f"{registered.feature.data_type}; load it again"
+            f"{registered.feature.data_type}; load the feature again",
+            [source.table],
         )
     endpoint, [wanted] = registered.feature.endpoint, asked([entry], [registered])
     rules = Rules(not endpoint.static, endpoint.table_created_time is not None, layout.zoned, wanted.max_age)

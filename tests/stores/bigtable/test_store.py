@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jukebox
-from jukebox.errors import InvalidValue
+from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.stores import open_online
 from jukebox.stores.bigtable import BigtableStore, cells
 from jukebox.stores.bigtable.places import parsed
@@ -156,6 +156,36 @@ def test_another_reader_sees_a_flip_when_its_knowledge_is_no_longer_fresh(bigtab
     assert (value(store), value(lasting), value(fleeting)) == ("new", "old", "new")
     assert lasting.tables() == ["t"]
     assert value(lasting) == "new"
+
+
+def test_a_version_that_is_gone_is_not_taken_for_keys_that_are_unknown(
+    bigtable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a row is not there a reader looks whether its version still is: it follows, or says what is gone."""
+    monkeypatch.setattr("jukebox.stores.bigtable.store._DOUBTFUL_AFTER", 0.0)
+    store, reader = open_online(bigtable), BigtableStore(parsed(bigtable), fresh_for=600)
+    write(store, row(MOMENT, "old"))
+    assert value(reader) == "old"
+    store.write("t", row(MOMENT, "new"), keys=["user"], event_time="at", version=2)
+    store.serve("t", 2)
+    assert value(reader) == "old"
+    store.drop("t", 1)
+    assert value(reader) == "new"
+    assert value(reader, "nobody") is None
+    store.drop("t")
+    with pytest.raises(NotRegistered, match="online table 't' is not in"):
+        value(reader)
+
+
+def test_a_layout_is_that_of_a_version_that_is_served_by_now(bigtable: str) -> None:
+    """When the knowledge is no longer fresh, without a read."""
+    store, fleeting = open_online(bigtable), BigtableStore(parsed(bigtable), fresh_for=0)
+    write(store, row(MOMENT, 1))
+    assert fleeting.layout("t").value_names == ("value",)
+    other = row(MOMENT, 1).rename_columns([*row(MOMENT, 1).column_names[:-1], "other"])
+    store.write("t", other, keys=["user"], event_time="at", version=2)
+    store.serve("t", 2)
+    assert fleeting.layout("t").value_names == ("other",)
 
 
 def test_an_entity_is_audited_and_forgotten_across_tables(bigtable: str) -> None:

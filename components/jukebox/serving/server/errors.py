@@ -9,6 +9,7 @@ from jukebox.errors import (
     MissingColumn,
     NameClash,
     NotRegistered,
+    SourceChanged,
     StorageError,
     TimedOut,
     UnknownFeature,
@@ -17,6 +18,7 @@ from jukebox.errors import (
 _STATUSES: tuple[tuple[type[JukeboxError], int], ...] = (
     (TimedOut, 504),
     (StorageError, 503),
+    (SourceChanged, 503),
     (UnknownFeature, 404),
     (NotRegistered, 404),
     (InvalidValue, 400),

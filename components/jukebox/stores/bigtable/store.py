@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     Places = dict[bytes, dict[bytes, dict[bytes, bytes]]]
 
 
+_DOUBTFUL_AFTER = 1.0
+
+
 class BigtableStore:
     """An OnlineStore in a Bigtable table, for any number of threads, processes and machines.
 
     A write tries each row for ``patience`` seconds, a read has ``timeout`` of them unless it is given others. Which
-    version of a table is served is known for ``fresh_for`` seconds, and then asked together with the next read.
+    version of a table is served is known for ``fresh_for`` seconds, and then asked together with the next read; after
+    one second already where a row is not there, for it may be gone with its version.
     """
 
     def __init__(
@@ -117,10 +121,17 @@ class BigtableStore:
                 if [self._served(table, end) for table, _ in asked] != served:
                     continue
             rows = {key: _newest(row, plain) for key, row in found.items()}
-            return [[_row(layout, rows, key, column) for key in keys] for column, layout, keys in plan]
+            answers = [[_row(layout, rows, key, column) for key in keys] for column, layout, keys in plan]
+            if self._is_doubtful(answers):
+                self._learn(catalog.read(self._connection, _left(end)))
+                if [self._served(table, end) for table, _ in asked] != served:
+                    continue
+            return answers
 
     def layout(self, table: str) -> Layout:
         """Return a table's columns, keys, times and types; raises NotRegistered for a table that is not there."""
+        if time.monotonic() - self._looked > self._fresh_for:
+            self._look()
         return self._served(table, time.monotonic() + self._timeout)[1]
 
     def tables(self) -> list[str]:
@@ -179,6 +190,11 @@ class BigtableStore:
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         self._connection.close()
+
+    def _is_doubtful(self, answers: Sequence[Sequence[Row | None]]) -> bool:
+        """Return whether a row that is not there may have been in a version that was dropped since the last look."""
+        old = time.monotonic() - self._looked > min(_DOUBTFUL_AFTER, self._fresh_for)
+        return old and any(row is None for rows in answers for row in rows)
 
     def _look(self) -> dict[str, catalog.Known]:
         return self._learn(catalog.read(self._connection, self._timeout))
