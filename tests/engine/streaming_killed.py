@@ -15,12 +15,11 @@ from jukebox.engine import streaming
 from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.engine.streaming_puller import Batching, Puller
 from jukebox.stores.pubsub import Subscription
-from jukebox.stores.sqlite import SqliteStore
 from tests.engine.streaming_place import Stage
 
 STEPS: dict[str, tuple[Any, str]] = {
     "pull": (Subscription, "lease"),
-    "online": (SqliteStore, "write"),
+    "online": (streaming.Sink, "_write_online"),
     "offline": (GrowingTable, "append"),
     "registry": (streaming.Sink, "take"),
     "ack": (Subscription, "acknowledge"),
@@ -39,8 +38,8 @@ def dying(owner: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    root, project, step = sys.argv[1:]
-    here = Stage(Path(root), project)
+    root, project, store, step = sys.argv[1:]
+    here = Stage(Path(root), project, store)
     sink = streaming.Sink(here.destination)
     dying(*STEPS[step])
     Puller(Subscription(here.subscription), sink, Batching(rows=20, seconds=3, lease=10)).run(threading.Event())

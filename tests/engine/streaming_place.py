@@ -45,6 +45,7 @@ class Stage:
 
     root: Path
     project: str
+    store: str | None = None
 
     @property
     def subscription(self) -> str:
@@ -60,7 +61,8 @@ class Stage:
     def destination(self) -> Destination:
         """Where the events go."""
         root = self.root
-        return Destination("plays", f"sqlite://{root}/online.db", f"{root}/table", f"mlmd+sqlite://{root}/registry.db")
+        store = self.store or f"sqlite://{root}/online.db"
+        return Destination("plays", store, f"{root}/table", f"mlmd+sqlite://{root}/registry.db")
 
     def publish(self, *events: bytes, ordered: bool = False) -> None:
         """Publish events; ``ordered`` ones one after the other, so that their times of publication differ."""
@@ -123,9 +125,9 @@ class Stage:
         return [message.data for message in found]
 
 
-def stage(root: Path, declared: str = DECLARED) -> Stage:
+def stage(root: Path, declared: str = DECLARED, store: str | None = None) -> Stage:
     """Return a stage below ``root`` that is set: topic, subscription, features registered."""
-    made = Stage(root, f"jukebox-{uuid.uuid4().hex[:12]}")
+    made = Stage(root, f"jukebox-{uuid.uuid4().hex[:12]}", store)
     publisher, subscriber = pubsub.PublisherClient(), pubsub.SubscriberClient()
     for kind in ("plays", "refused"):
         topic = f"projects/{made.project}/topics/{kind}"
@@ -133,9 +135,15 @@ def stage(root: Path, declared: str = DECLARED) -> Stage:
         name = f"projects/{made.project}/subscriptions/{kind}"
         subscriber.create_subscription(request={"name": name, "topic": topic, "ack_deadline_seconds": 10})
     subscriber.close()
-    file = root / "features.yaml"
+    registered(made, declared)
+    return made
+
+
+def registered(made: Stage, declared: str = DECLARED) -> Stage:
+    """Return a stage whose features are registered; topic and subscription it has none."""
+    file = made.root / "features.yaml"
     file.write_text(declared)
-    register_features.run(features=str(file), registry=made.destination.registry, out=str(root / "feature_set"))
+    register_features.run(features=str(file), registry=made.destination.registry, out=str(made.root / "feature_set"))
     return made
 
 

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jukebox.engine.streaming_puller import Batching
-from jukebox.errors import InvalidValue, NotRegistered, StorageError
+from jukebox.errors import InvalidValue, JukeboxError, NotRegistered, StorageError
+from jukebox.stores.bigtable.connection import Connection
 from tests import emulators
+from tests.emulators import Emulator
 from tests.engine.streaming_killed import STEPS
 from tests.engine.streaming_place import Stage, event, stage, utc
 
@@ -20,7 +24,7 @@ IDLE = Batching(rows=100, seconds=0.2, lease=10, idle=1)
 
 
 @pytest.fixture(scope="module")
-def emulator():
+def pubsub():
     """An emulator of Pub/Sub."""
     path = emulators.pubsub_emulator()
     if path is None:
@@ -31,54 +35,64 @@ def emulator():
 
 
 @pytest.fixture
-def plays(emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def plays(pubsub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A topic, its subscription, and where its events go."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
     return stage(tmp_path)
 
 
-def test_events_are_served_at_once_and_join_point_in_time_later(plays: Stage) -> None:
+@pytest.fixture(params=["sqlite", "bigtable"])
+def anywhere(request: pytest.FixtureRequest, plays: Stage) -> Stage:
+    """The same with each kind of online store."""
+    return plays if request.param == "sqlite" else replace(plays, store=request.getfixturevalue("bigtable"))
+
+
+def test_events_are_served_at_once_and_join_point_in_time_later(anywhere: Stage) -> None:
     """The newest of each key is online, all of them are offline, and a join as of a time gets what was true then."""
-    plays.publish(event("ann", "01T08:00", 1), event("bob", "01T09:00", 5), event("ann", "02T08:00", 2))
-    done = plays.stream(until=3)
+    anywhere.publish(event("ann", "01T08:00", 1), event("bob", "01T09:00", 5), event("ann", "02T08:00", 2))
+    done = anywhere.stream(until=3)
     assert (done.pulled, done.rows, done.repeated, done.refused) == (3, 3, 0, 0)
-    assert plays.online("ann", "bob") == {"ann": (2, utc("02T08:00")), "bob": (5, utc("01T09:00"))}
-    assert sorted(plays.offline()) == [("ann", "01T08:00", 1), ("ann", "02T08:00", 2), ("bob", "01T09:00", 5)]
-    assert plays.joined(("ann", "01T12:00"), ("ann", "02T08:00"), ("bob", "01T08:59")) == [1, 2, None]
-    assert plays.waiting() == []
+    assert anywhere.online("ann", "bob") == {"ann": (2, utc("02T08:00")), "bob": (5, utc("01T09:00"))}
+    assert sorted(anywhere.offline()) == [("ann", "01T08:00", 1), ("ann", "02T08:00", 2), ("bob", "01T09:00", 5)]
+    assert anywhere.joined(("ann", "01T12:00"), ("ann", "02T08:00"), ("bob", "01T08:59")) == [1, 2, None]
+    assert anywhere.waiting() == []
 
 
-def test_late_and_out_of_order_events_are_right(plays: Stage) -> None:
+def test_late_and_out_of_order_events_are_right(anywhere: Stage) -> None:
     """An older event that comes later replaces nothing online and is found offline as of its own time."""
-    plays.publish(event("ann", "03T08:00", 3), event("ann", "02T08:00", 2), ordered=True)
-    plays.stream(until=2)
-    plays.publish(event("ann", "01T08:00", 1))
-    plays.stream(until=1)
-    assert plays.online("ann") == {"ann": (3, utc("03T08:00"))}
-    assert plays.joined(*[("ann", f"0{day}T09:00") for day in (1, 2, 3)]) == [1, 2, 3]
+    anywhere.publish(event("ann", "03T08:00", 3), event("ann", "02T08:00", 2), ordered=True)
+    anywhere.stream(until=2)
+    anywhere.publish(event("ann", "01T08:00", 1))
+    anywhere.stream(until=1)
+    assert anywhere.online("ann") == {"ann": (3, utc("03T08:00"))}
+    assert anywhere.joined(*[("ann", f"0{day}T09:00") for day in (1, 2, 3)]) == [1, 2, 3]
 
 
-def test_the_last_published_of_two_events_of_one_time_wins_in_both_layouts(plays: Stage) -> None:
+def test_the_last_published_of_two_events_of_one_time_wins_in_both_layouts(anywhere: Stage) -> None:
     """A correction is what counts, online and offline."""
-    plays.publish(*(event("ann", "01T08:00", n) for n in range(5)), ordered=True)
-    plays.stream(until=5)
-    assert plays.online("ann") == {"ann": (4, utc("01T08:00"))}
-    assert plays.joined(("ann", "01T09:00")) == [4]
+    anywhere.publish(*(event("ann", "01T08:00", n) for n in range(5)), ordered=True)
+    anywhere.stream(until=5)
+    assert anywhere.online("ann") == {"ann": (4, utc("01T08:00"))}
+    assert anywhere.joined(("ann", "01T09:00")) == [4]
 
 
-def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(emulator, tmp_path: Path, monkeypatch) -> None:
+def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(pubsub, tmp_path: Path, monkeypatch, bigtable) -> None:
     """A process that is killed after the pull, a write or the acknowledgement leaves what another one completes."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
-    stages = {step: _published(tmp_path / step) for step in STEPS}
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
+    stages = {(step, ""): _published(tmp_path / step) for step in STEPS}
+    for step in ("online", "offline"):  # the two writes
+        stages[step, "bigtable"] = _published(tmp_path / f"{step}-bigtable", f"{bigtable}-{step}")
     script = str(Path(__file__).with_name("streaming_killed.py"))
     died = {
-        step: subprocess.Popen([sys.executable, script, str(each.root), each.project, step])
-        for step, each in stages.items()
+        which: subprocess.Popen(
+            [sys.executable, script, str(each.root), each.project, each.destination.store, which[0]]
+        )
+        for which, each in stages.items()
     }
-    assert {step: process.wait() for step, process in died.items()} == dict.fromkeys(STEPS, -signal.SIGKILL)
+    assert {which: process.wait() for which, process in died.items()} == dict.fromkeys(stages, -signal.SIGKILL)
     time.sleep(11)  # until the leases of the dead have ended
     users = [f"u{n}" for n in range(20)]
-    for step, plays in stages.items():
+    for (step, _), plays in stages.items():
         done = plays.stream(IDLE) if step == "ack" else plays.stream(until=20)
         assert sorted(plays.offline()) == sorted((user, _at(n), n) for n, user in enumerate(users))
         assert plays.online(*users) == {user: (n, utc(_at(n))) for n, user in enumerate(users)}
@@ -87,9 +101,9 @@ def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(emulator, tmp_p
         assert (done.repeated > 0) == (step in {"offline", "registry"})
 
 
-def _published(root: Path) -> Stage:
+def _published(root: Path, store: str | None = None) -> Stage:
     root.mkdir()
-    made = stage(root)
+    made = stage(root, store=store)
     made.publish(*(event(f"u{n}", _at(n), n) for n in range(20)))
     return made
 
@@ -151,6 +165,33 @@ def test_a_store_that_fails_leaves_everything_unacknowledged(plays: Stage) -> No
     (plays.root / "table").unlink()
     done = plays.stream(until=1)
     assert (done.rows, plays.offline()) == (1, [("ann", "01T08:00", 1)])
+
+
+def test_a_store_that_dies_and_comes_back_empty_is_one_error_and_the_batch_is_given_back(
+    plays: Stage, mortal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bigtable's emulator is killed and started again while rows are on their way: the next stream completes them."""
+    monkeypatch.setenv("BIGTABLE_EMULATOR_HOST", mortal.host)
+    here = replace(plays, store="bigtable://p/i/t")
+    sent = [event(f"u{n}", "01T08:00", n) for n in range(50)]
+    here.publish(*sent)
+    call, died = Connection.call, []
+
+    def dying(self: Connection, method: str, *rest: Any, **more: Any) -> Any:
+        if method == "MutateRows" and not died:
+            mortal.kill()
+            mortal.start()
+            died.append(method)
+        return call(self, method, *rest, **more)
+
+    monkeypatch.setattr(Connection, "call", dying)
+    with pytest.raises(JukeboxError, match="bigtable://p/i/t"):
+        here.stream()
+    assert died
+    assert not (here.root / "table").exists()
+    assert here.stream(Batching(rows=100, seconds=0.5, lease=10, idle=20), until=50).rows == 50
+    assert here.online(*(f"u{n}" for n in range(50))) == {f"u{n}": (n, utc("01T08:00")) for n in range(50)}
+    assert len(here.offline()) == 50
 
 
 def test_a_subscription_that_is_not_there_is_named(plays: Stage) -> None:

@@ -9,17 +9,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.test_stream import TestStream as Source
 
-from jukebox import register_features
 from jukebox.engine.streaming_beam import WriteEvents
 from jukebox.engine.streaming_events import Event
-from tests.engine.streaming_place import DECLARED, Stage, event, utc
-
-
-def _registered(root: Path) -> Stage:
-    made = Stage(root, "none")
-    (root / "features.yaml").write_text(DECLARED)
-    register_features.run(features=str(root / "features.yaml"), registry=made.destination.registry)
-    return made
+from tests.engine.streaming_place import Stage, event, registered, utc
 
 
 def _told(number: int, data: bytes) -> Event:
@@ -28,7 +20,7 @@ def _told(number: int, data: bytes) -> Event:
 
 def test_late_repeated_and_refused_events_come_to_the_same(tmp_path: Path) -> None:
     """An unbounded source, whose bundles hold an older event behind a newer one, one twice and one that is none."""
-    here = _registered(tmp_path)
+    here = registered(Stage(tmp_path, "none"))
     newer, older = event("ann", "03T08:00", 3), event("ann", "01T08:00", 1)
     sent = [_told(0, newer), _told(1, older), _told(2, b"{"), _told(3, event("bob", "02T08:00", 7))]
     source = Source().add_elements(sent[:2]).advance_processing_time(30)

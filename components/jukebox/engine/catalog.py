@@ -111,12 +111,21 @@ def grouped(
     registry: Registry, features: Sequence[RegisteredFeature], tables: Collection[str] | None = None
 ) -> list[tuple[tuple[Partition, ...], list[RegisteredFeature]]]:
     """Return the partitions with the features that they hold, so that each table is read once."""
+    found = _grouped(registry, features, tables)
+    # While one feature after another is looked up a stream may add a date, and what is one table seem to be two.
+    while len(found) > 1 and list(again := _grouped(registry, features, tables)) != list(found):
+        found = again
+    return list(found.values())
+
+
+def _grouped(
+    registry: Registry, features: Sequence[RegisteredFeature], tables: Collection[str] | None
+) -> dict[tuple[tuple[str, date], ...], tuple[tuple[Partition, ...], list[RegisteredFeature]]]:
     groups: dict[tuple[tuple[str, date], ...], tuple[tuple[Partition, ...], list[RegisteredFeature]]] = {}
     for feature in features:
         found = partitions_of(registry, feature, tables)
-        # By folder: while one feature after another is looked up, a stream may append to the partition of both.
-        groups.setdefault(tuple((p.table, p.day) for p in found), (found, []))[1].append(feature)
-    return list(groups.values())
+        groups.setdefault(tuple((part.table, part.day) for part in found), (found, []))[1].append(feature)
+    return groups
 
 
 def registered(registry: Registry, names: Sequence[str], feature_set: str | None = None) -> list[RegisteredFeature]:

@@ -161,7 +161,7 @@ class Sink:
         # they are written to its version now.
         with locked(self._offline.root):
             kept = sorted(at for _, those in days for at in those)
-            for version in set(self._online.versions(self._name).held) - set(versions):
+            for version in set(self._versions_there()) - set(versions):
                 self._put(rows.take(pa.array(kept)), version)
             for day, those in days:
                 part = rows.take(pa.array(those, pa.int64()))

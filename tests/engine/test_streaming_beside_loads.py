@@ -1,0 +1,245 @@
+"""Loads and a stream that write the same features at once: the newest wins everywhere, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jukebox import offline_load, online_load
+from jukebox.engine import feature_tables, online_tables
+from jukebox.engine.feature_tables import write_partition
+from jukebox.engine.streaming import Sink
+from jukebox.engine.streaming_events import Event
+from jukebox.engine.streaming_parts import GrowingTable
+from jukebox.formats import parquet
+from jukebox.stores import open_online
+from tests.engine.streaming_place import Stage, event, registered, utc
+from tests.engine.test_streaming_parts import ABOUT, DAY, SCHEMA, held, rows
+
+USERS = [f"u{n}" for n in range(20)]
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture(params=["sqlite", "bigtable"])
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
+    """An endpoint whose first day is loaded into both layouts, with each kind of online store."""
+    store = None if request.param == "sqlite" else request.getfixturevalue("bigtable")
+    made = registered(Stage(tmp_path, "none", store))
+    deliver(made, [(user, START, -1) for user in USERS])
+    load_offline(made)
+    load_online(made)
+    return made
+
+
+def deliver(here: Stage, rows: list[tuple[str, datetime, int]]) -> None:
+    """Make the source's first day hold rows of user, time and plays."""
+    users, times, plays = zip(*rows, strict=True)
+    at = pa.array(times, pa.timestamp("us", "UTC"))
+    table = pa.table({"user": users, "at": at, "n": pa.array(plays, pa.int64()), "share": [0.5] * len(rows)})
+    parquet.write(here.root / "plays" / "2024-01-01.parquet", table.to_batches(), schema=table.schema)
+
+
+def load_offline(here: Stage) -> None:
+    """Load the first day into the offline table."""
+    to = here.destination
+    offline_load.run(
+        endpoint="plays", source=str(here.root), date="2024-01-01", registry=to.registry, out=to.offline_table
+    )
+
+
+def load_online(here: Stage, **about: Any) -> Any:
+    """Load the features into the online store."""
+    to = here.destination
+    return online_load.run(store=to.store, registry=to.registry, feature_table=to.offline_table, **about)
+
+
+def sent(number: int, user: str, at: datetime) -> Event:
+    """An event, whose number is its id and its plays."""
+    data = json.dumps({"user": user, "at": at.isoformat(), "n": number, "share": 0.5}).encode()
+    return Event(f"m{number}", data, at)
+
+
+class Streaming(threading.Thread):
+    """Events of several days, in batches and out of order, until it is told to end."""
+
+    def __init__(self, here: Stage, days: int) -> None:
+        super().__init__()
+        self.here, self.days = here, days
+        self.events: list[tuple[str, datetime, int]] = []
+        self.ending, self.turn, self.failed = threading.Event(), threading.Lock(), []
+
+    def run(self) -> None:
+        """Stream."""
+        try:
+            with closing(Sink(self.here.destination)) as sink:
+                while not self.ending.is_set() and len(self.events) < 3_000:
+                    some = [self._next(len(self.events) + n) for n in range(7)]
+                    with self.turn:
+                        assert sink.take([sent(n, user, at) for user, at, n in some]).rows == len(some)
+                        self.events += some
+        except BaseException as exc:
+            self.failed.append(exc)
+            raise
+
+    def _next(self, number: int) -> tuple[str, datetime, int]:
+        # 7,919 is prime: the times jump to and fro, and no two are the same.
+        return USERS[number * 13 % 20], START + timedelta(seconds=1 + number * 7_919 % (self.days * 86_000)), number
+
+    def ended(self) -> list[tuple[str, datetime, int]]:
+        """End it, and return what it has streamed."""
+        self.ending.set()
+        self.join()
+        assert not self.failed
+        return self.events
+
+
+def newest(rows: list[tuple[str, datetime, int]]) -> dict[str, tuple[int, datetime]]:
+    """Return plays and time of each user's newest row."""
+    best: dict[str, tuple[str, datetime, int]] = {}
+    for row in rows:
+        if row[0] not in best or row[1] > best[row[0]][1]:
+            best[row[0]] = row
+    return {user: (plays, at) for user, (_, at, plays) in best.items()}
+
+
+def test_online_loads_and_flips_beside_a_stream_lose_nothing_of_it(here: Stage) -> None:
+    """Loads of a date and of all, into the served version and a new one, six rounds: served is what is newest.
+
+    The version that is gone back to has it too, and the offline table holds every event once.
+    """
+    stream = Streaming(here, days=3)
+    stream.start()
+    for _ in range(6):
+        for about in ({}, {"date": "2024-01-01"}, {"replace": True}, {"date": "2024-01-01", "replace": True}):
+            load_online(here, **about)
+    events = stream.ended()
+    assert len(events) > 20
+    expected = newest([*((user, START, -1) for user in USERS), *events])
+    assert here.online(*USERS) == expected
+    with closing(open_online(here.destination.store)) as store:
+        (name,) = store.tables()
+        held = store.versions(name).held
+        assert len(held) == 2
+        store.serve(name, held[0])
+    assert here.online(*USERS) == expected
+    assert sorted(row[2] for row in here.offline()) == sorted([-1] * 20 + [n for _, _, n in events])
+
+
+def test_offline_loads_beside_a_stream_keep_what_comes_meanwhile(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that tells of all that was streamed when a load begins, loaded six times while the stream goes on."""
+    stream, begin = Streaming(here, days=1), feature_tables.streamed_ids
+
+    def begun(folder: Any) -> Any:
+        found = begin(folder)
+        stream.turn.release()
+        return found
+
+    monkeypatch.setattr(feature_tables, "streamed_ids", begun)
+    stream.start()
+    for _ in range(6):
+        stream.turn.acquire()
+        deliver(here, [*((user, START, -1) for user in USERS), *stream.events])
+        load_offline(here)
+    events = stream.ended()
+    assert len(events) > 20
+    assert {n for _, _, n in here.offline()} == {-1, *(n for _, _, n in events)}
+    expected = newest([*((user, START, -1) for user in USERS), *events])
+    assert here.online(*USERS) == expected
+    assert here.joined(*((user, "03T00:00") for user in USERS)) == [expected[user][0] for user in USERS]
+    load_online(here, replace=True)
+    assert here.online(*USERS) == expected
+
+
+def test_a_replacement_of_a_date_takes_along_what_was_streamed_of_later_ones(here: Stage) -> None:
+    """What a stream has appended to dates that were not asked for stays served; dates that were loaded do not."""
+    with closing(Sink(here.destination)) as sink:
+        sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
+    made = load_online(here, date="2024-01-01", replace=True)
+    assert here.online("u1", "u2") == {"u1": (7, utc("02T08:00")), "u2": (-1, START)}
+    assert [source.uri.split("date=")[1][:10] for source in made.inputs] == ["2024-01-01", "2024-01-02"]
+
+
+def test_what_is_streamed_while_a_new_version_is_written_is_in_it(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event of a new date that comes right before the flip, and one that comes right after it."""
+    to, write = here.destination, online_tables._write
+    with closing(Sink(to)) as sink:
+
+        def slow(*given: Any) -> Any:
+            done = write(*given)
+            sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
+            return done
+
+        monkeypatch.setattr(online_tables, "_write", slow)
+        load_online(here, replace=True)
+        assert here.online("u1") == {"u1": (7, utc("02T08:00"))}
+        sink.take([Event("b", event("u1", "02T09:00", 8), utc("02T09:00"))])
+    assert here.online("u1") == {"u1": (8, utc("02T09:00"))}
+
+
+def test_a_replacement_that_fails_leaves_no_version_behind(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream has nothing more to write to than before, and what was served is served."""
+
+    def fail(*_: Any) -> Any:
+        raise OSError("the network is gone")
+
+    monkeypatch.setattr(online_tables, "_write", fail)
+    with pytest.raises(OSError, match="network"):
+        load_online(here, replace=True)
+    with closing(open_online(here.destination.store)) as store:
+        (name,) = store.tables()
+        assert store.versions(name).held == (1,)
+    assert here.online("u1") == {"u1": (-1, START)}
+
+
+def test_a_version_that_was_dropped_is_not_made_anew_by_a_late_write(here: Stage) -> None:
+    """A stream that looked before the drop passes it over."""
+    with closing(Sink(here.destination)) as sink:
+        for _ in range(2):
+            load_online(here, replace=True)
+        rows = pa.table(
+            {"user": ["u1"], "at": pa.array([utc("02T08:00")], pa.timestamp("us", "UTC")), "plays": [7], "share": [0.5]}
+        )
+        sink._put(rows, 1)
+    with closing(open_online(here.destination.store)) as store:
+        (name,) = store.tables()
+        assert store.versions(name).held == (2, 3)
+
+
+def test_an_offline_load_keeps_what_is_appended_while_it_reads(tmp_path: Path) -> None:
+    """What was there before it began is replaced, what comes while its source is read stays, message ids and all."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["m1"])
+
+    def source() -> Iterator[pa.RecordBatch]:
+        yield from rows(10).to_batches()
+        for number in range(2, 12):
+            table.append(DAY, rows(number), [f"m{number}"])
+        yield from rows(11).to_batches()
+
+    write_partition(str(tmp_path), DAY, source(), ABOUT)
+    assert held(tmp_path) == [10, 11, *range(2, 12)]
+    assert table.recorded(DAY, ["m1", "m2", "m11"]) == {"m2", "m11"}
+    table.append(DAY, rows(2, 12), ["m2", "m12"])
+    assert held(tmp_path) == [10, 11, *range(2, 13)]
+
+
+def test_an_empty_offline_load_keeps_it_too(tmp_path: Path) -> None:
+    """A partition of no batch rows and streamed ones."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["m1"])
+
+    def source() -> Iterator[pa.RecordBatch]:
+        table.append(DAY, rows(2), ["m2"])
+        yield from ()
+
+    write_partition(str(tmp_path), DAY, source(), replace(ABOUT, schema=dict.fromkeys(SCHEMA.names, "null")))
+    assert held(tmp_path) == [2]
