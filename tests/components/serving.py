@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from jukebox import consistency_check, log_training_set, online_load
 from jukebox.formats import parquet
 from jukebox.serving import FeatureReader
 from jukebox.serving.feature_log import FeatureLog
+from jukebox.stores import open_online
 from tests.components.place import DELAY, LATE, SEATS, TEMP, UTC, WIND, at, write
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 ALL = [TEMP, WIND, SEATS, DELAY, LATE]
 ENDPOINTS = ("weather", "planes", "arrivals", "routes")
 LATER = at("04 05:00")
-KINDS = ("mismatch", "missing", "extra", "early", "stale")
+KINDS = ("mismatch", "missing", "extra", "early", "ahead", "stale")
 JFK = {"origin": "JFK", "dest": "SFO", "tail": "N1"}
 LGA = {"origin": "LGA", "dest": "SFO", "tail": "N2"}
 
@@ -149,3 +151,15 @@ def changed(serving: Serving, feature: str, change: Any) -> None:
     at_ = rows.schema.get_field_index(f"{feature}@1")
     field = rows.schema.field(at_)
     serving.rewrite(rows.set_column(at_, field, pa.array(change(rows.column(at_).to_pylist()), field.type)))
+
+
+def poison(serving: Serving, endpoint: str, minutes: int = 0, **values: Any) -> None:
+    """Write another row of JFK into the online tables of an endpoint, some minutes later than the newest."""
+    hour = at("03 18:00") + timedelta(minutes=minutes)
+    row = {"origin": "JFK", "hour": hour, "known_at": hour + timedelta(hours=1), "temp": 38.0, "wind": 1.0, **values}
+    store = open_online(serving.store)
+    for table in [name for name in store.tables() if name.startswith(endpoint)]:
+        layout = store.layout(table)
+        columns = {name: pa.array([row[name]], layout.schema.field(name).type) for name in layout.schema.names}
+        store.write(table, pa.table(columns), keys=["origin"], event_time="hour", created_time="known_at")
+    store.close()

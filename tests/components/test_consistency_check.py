@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jukebox.errors import (
-    SkewFound,
-)
+from jukebox.engine import cell_tally
+from jukebox.errors import SkewFound
 from jukebox.stores import open_lineage
 from jukebox.tables import Manifest
 from tests.components.place import DAYS, DECLARED, DELAY, LATE, SEATS, TEMP, WIND, at
-from tests.components.serving import JFK, LATER, LGA, Serving, changed, counts, found, report
+from tests.components.serving import JFK, LATER, LGA, Serving, changed, counts, found, poison, report
 from tests.serving.logs import in_each_format
 
 if TYPE_CHECKING:
@@ -121,6 +120,33 @@ def test_an_older_row_within_its_age_is_stale_by_its_value_and_time(here: Place)
     moved = pa.array([at("01 05:00")], rows.schema.field(late).type)
     serving.rewrite(rows.set_column(late, rows.schema.field(late), moved))
     assert found(serving) == {"wind@1": {"mismatch": 1}}
+
+
+def test_a_row_that_is_newer_than_any_offline_is_ahead(serving: Serving) -> None:
+    """It was streamed, or its day is not loaded offline yet; where the key has no row at all it is extra."""
+    poison(serving, "weather", minutes=90, temp=50.0)
+    serving.serve(("a", JFK, at("03 20:45")), ("b", {**LGA, "origin": "SFO"}, at("03 20:45")), features=[TEMP])
+    assert found(serving) == {"temp@1": {"ahead": 1}}
+    said = r"are ahead: at .* origin JFK it was 50.0 of \S+T19:30:00\S*Z, and offline it is None of \S+T18:00:00\S*Z"
+    with pytest.raises(SkewFound, match=said):
+        serving.check()
+
+
+def test_what_differs_beyond_the_cells_that_are_looked_at_is_told_by_its_time(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that lags behind is no wrong value, however many cells there are."""
+    monkeypatch.setattr(cell_tally, "LOOKED_AT", 3)
+    serving = Serving(here)
+    for day, wind in zip(DAYS, (3.0, 4.0, 5.0), strict=True):
+        hour = at(f"{day[-2:]} 06:00")
+        here.weather(day, [("JFK", hour, hour + HOUR, 20.0, wind)])
+    serving.load("weather")
+    serving.load_online([WIND], date=DAYS[1])
+    serving.serve(*((f"r{n}", JFK, at(f"0{2 + n % 2} 09:00")) for n in range(20)), features=[WIND])
+    assert found(serving) == {"wind@1": {"stale": 10}}
+    changed(serving, WIND, lambda cells: [6.0 if n == 19 else 4.5 if n == 18 else cell for n, cell in enumerate(cells)])
+    assert found(serving) == {"wind@1": {"mismatch": 1, "stale": 10}}
 
 
 def test_a_static_value_of_an_older_delivery_is_stale(here: Place) -> None:

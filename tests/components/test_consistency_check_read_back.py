@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,9 +13,8 @@ from jukebox import consistency_check
 from jukebox.errors import (
     SkewFound,
 )
-from jukebox.stores import open_online
 from tests.components.place import DAYS, SEATS, TEMP, WIND, at, write
-from tests.components.serving import ALL, JFK, LATER, Serving, counts, report
+from tests.components.serving import ALL, JFK, LATER, Serving, counts, poison, report
 
 if TYPE_CHECKING:
     from tests.components.place import Place
@@ -44,18 +43,6 @@ def test_an_online_table_is_read_back_after_its_load(serving: Serving) -> None:
     poison(serving, "weather", temp=99.0)
     with pytest.raises(SkewFound, match=r"1 of 2 cells .*temp@1' are mismatch: at origin JFK it was 99.0, .* 38.0"):
         serving.check(log=None, online_table=str(out))
-
-
-def poison(serving: Serving, endpoint: str, minutes: int = 0, **values: Any) -> None:
-    """Write another row of JFK into the online tables of an endpoint, some minutes later than the newest."""
-    hour = at("03 18:00") + timedelta(minutes=minutes)
-    row = {"origin": "JFK", "hour": hour, "known_at": hour + HOUR, "temp": 38.0 - 20.0 + 20.0, "wind": 1.0, **values}
-    store = open_online(serving.store)
-    for table in [name for name in store.tables() if name.startswith(endpoint)]:
-        layout = store.layout(table)
-        columns = {name: pa.array([row[name]], layout.schema.field(name).type) for name in layout.schema.names}
-        store.write(table, pa.table(columns), keys=["origin"], event_time="hour", created_time="known_at")
-    store.close()
 
 
 def test_a_newer_row_than_the_partitions_is_right_and_an_older_one_is_stale(serving: Serving) -> None:

@@ -48,8 +48,8 @@ def run(
     are read back and compared with the newest ones offline. ``features`` keeps to some of a log's, ``feature_tables``
     to some tables; ``rows`` looks at so many vectors and keys, which ``seed`` scatters, and 0 at all of them. Numbers
     no farther apart than ``tolerance``, a share of the greater one, count as equal. ``thresholds`` map kinds of
-    difference (``mismatch``, ``missing``, ``extra``, ``early``: none are allowed; ``stale``: all are) to the greatest
-    share of a feature's cells.
+    difference (``mismatch``, ``missing``, ``extra``, ``early``, ``ahead``: none are allowed; ``stale``: all are) to
+    the greatest share of a feature's cells.
     ``report.json`` is written in any case, the manifest only where no threshold is exceeded. Returns the manifest.
 
     Raises SkewFound, which names the features; InvalidValue where nothing is named or compared, and for what makes no

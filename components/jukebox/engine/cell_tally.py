@@ -11,20 +11,29 @@ import pyarrow as pa
 from jukebox.core.differences import distances, same
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-# So many cells of a feature are searched for whose value they hold; what more differs is told by value alone.
+# So many cells of a feature are searched for whose value they hold; what more differs is told by its event time alone.
 LOOKED_AT = 100_000
 
 
 @dataclass
 class Tally:
-    """What is learnt of one feature batch by batch: ``kept`` holds the rows that differ, ``beyond`` counts the rest."""
+    """What is learnt of one feature batch by batch: ``kept`` holds the rows that differ.
+
+    Of the rest ``beyond`` counts the rows that ``ordered`` says 0 of, ``beyond_older`` those below and ``beyond_newer``
+    those above it; without it all of them.
+    """
 
     tolerance: float
+    ordered: Callable[[pa.RecordBatch], NDArray[np.int64]] | None = None
     cells: int = 0
     close: int = 0
     beyond: int = 0
+    beyond_older: int = 0
+    beyond_newer: int = 0
     held: int = 0
     error: float | None = None
     relative_error: float | None = None
@@ -49,10 +58,16 @@ class Tally:
 
     def _keep(self, rows: pa.RecordBatch) -> None:
         room = max(LOOKED_AT - self.held, 0)
-        self.beyond += max(rows.num_rows - room, 0)
+        self._count(rows.slice(room))
         if room and rows.num_rows:
             self.kept.append(rows.slice(0, room))
             self.held += self.kept[-1].num_rows
+
+    def _count(self, rest: pa.RecordBatch) -> None:
+        order = np.zeros(rest.num_rows, np.int64) if self.ordered is None else self.ordered(rest)
+        self.beyond += int(np.count_nonzero(order == 0))
+        self.beyond_older += int(np.count_nonzero(order < 0))
+        self.beyond_newer += int(np.count_nonzero(order > 0))
 
 
 def _greater(before: float | None, values: NDArray[np.float64]) -> float | None:

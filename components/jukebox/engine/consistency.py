@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jukebox.engine.served_logs import KEY
 from jukebox.errors import InvalidType, InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MISMATCH, ABSENT, EXTRA, EARLY, BEHIND = "mismatch", "missing", "extra", "early", "stale"
+MISMATCH, ABSENT, EXTRA, EARLY, AHEAD, BEHIND = "mismatch", "missing", "extra", "early", "ahead", "stale"
 # Of each kind, the greatest share of a feature's cells. How far the online store lags is a matter of its loads.
-DEFAULT_THRESHOLDS = {MISMATCH: 0.0, ABSENT: 0.0, EXTRA: 0.0, EARLY: 0.0, BEHIND: 1.0}
+DEFAULT_THRESHOLDS = {MISMATCH: 0.0, ABSENT: 0.0, EXTRA: 0.0, EARLY: 0.0, AHEAD: 0.0, BEHIND: 1.0}
 EXAMPLES = 5
 
 
@@ -33,8 +34,9 @@ class FeatureConsistency:
     """What became of the cells of one feature.
 
     Of ``cells`` that were compared, some differ, by kind: ``mismatch``, another value; ``missing``, nothing served
-    where there is a value; ``extra``, the other way round; ``early``, a row that was not known yet; ``stale``, a row
-    that was known but is not the newest: it was loaded late. ``close`` cells differ within the tolerance, and count as
+    where there is a value; ``extra``, the other way round; ``early``, a row that was not known yet; ``ahead``, a
+    row of a later event than any that the offline tables have; ``stale``, a row that was known but is not the newest:
+    it was loaded late. ``close`` cells differ within the tolerance, and count as
     equal. The errors are those of mismatching and close numbers, the relative one in shares of the greater number.
     """
 
@@ -90,8 +92,15 @@ def _told(each: FeatureConsistency, kind: str, count: int, most: float) -> str:
     limit = "" if most == 0 else f", more than {most:.2%}"
     if first is None:
         return f"{share}{limit}"
-    where = ", ".join(f"{name} {value}" for name, value in first.where.items() if value is not None)
-    return f"{share}{limit}: at {where} it was {first.served!r}, and offline it is {first.offline!r}"
+    where = ", ".join(f"{_plain(name)} {value}" for name, value in first.where.items() if value is not None)
+    served, offline = first.served_event_time, first.offline_event_time
+    told = [f" of {time}" if time is not None and served != offline else "" for time in (served, offline)]
+    return f"{share}{limit}: at {where} it was {first.served!r}{told[0]}, and offline it is {first.offline!r}{told[1]}"
+
+
+def _plain(name: str) -> str:
+    """Return what people call a key that a log has as ``key:user:integer``."""
+    return name.removeprefix(KEY).rpartition(":")[0] if name.startswith(KEY) else name
 
 
 def checked_thresholds(given: Mapping[str, Any] | None) -> dict[str, float]:

@@ -15,7 +15,7 @@ from jukebox.core.sampling import scattered
 from jukebox.engine.catalog import partitions_of
 from jukebox.engine.cell_tally import Tally
 from jukebox.engine.consistency import Consistency
-from jukebox.engine.served_differences import WHERE, explained, offline
+from jukebox.engine.served_differences import WHERE, by_time, explained, offline
 from jukebox.engine.served_logs import SERVED_AT, entry_of, event_time_of, status_of
 from jukebox.engine.served_rows import (
     join_as_of,
@@ -176,7 +176,7 @@ def _where_served(ids: pa.Array, statuses: Sequence[pa.Array]) -> pa.Array:
 
 
 def _compared(joined: Path, columns: Sequence[str], tolerance: float) -> dict[str, Tally]:
-    tallies = {column: Tally(tolerance) for column in columns}
+    tallies = {column: Tally(tolerance, by_time(column)) for column in columns}
     schema = parquet.schema(joined)
     types = {c: type_of_both(c, schema.field(c).type, schema.field(offline(c)).type) for c in columns}
     for batch in parquet.read(joined):

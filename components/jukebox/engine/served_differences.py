@@ -1,10 +1,11 @@
-"""Why a served cell differs from the offline tables: by their rows it was stale, early, or of no row at all."""
+"""Why a served cell differs from the offline tables: by their rows it was stale, early, ahead, or of no row at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from jukebox.core.by_rule import Question
@@ -12,6 +13,7 @@ from jukebox.core.by_rule_values import cells, instants, mark
 from jukebox.core.differences import distances
 from jukebox.engine.consistency import (
     ABSENT,
+    AHEAD,
     BEHIND,
     DEFAULT_THRESHOLDS,
     EARLY,
@@ -36,7 +38,9 @@ from jukebox.engine.served_rows import NAIVE, event_time_column, label_time_of
 from jukebox.engine.verification import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from jukebox.engine.cell_tally import Tally
     from jukebox.engine.plans import Plan, PlannedTable
@@ -75,6 +79,11 @@ class _Rows:
         names = event_time_of(self.column), event_time_column(offline(self.column))
         return zip(*(_microseconds(self.rows[name]) for name in names), strict=True)
 
+    def order(self) -> NDArray[np.int64]:
+        """Return 1 for a served row of a later event than the offline one, -1 for an earlier one, 0 for all others."""
+        pairs = self.times()
+        return np.array([0 if None in (a, b) else (a > b) - (a < b) for a, b in pairs], np.int64)  # type: ignore[operator]
+
     def sought(self, source: str, *, static: bool) -> list[Sought | None]:
         """Return the row to look for in each cell's stead; None where nothing was served, or its age decided."""
         found: list[Sought | None] = []
@@ -85,6 +94,11 @@ class _Rows:
             held = None if status == STALE else mark(value)
             found.append(Sought(source, held, None if static else time) if is_row and not by_age else None)
         return found
+
+
+def by_time(column: str) -> Callable[[pa.RecordBatch], NDArray[np.int64]]:
+    """Return how rows of a column are ordered: 1 where what was served is of a later event, -1 of an earlier one."""
+    return lambda rows: _Rows(column, pa.Table.from_batches([rows])).order()
 
 
 def _microseconds(times: pa.ChunkedArray) -> list[int | None]:
@@ -119,7 +133,10 @@ def _kinds(
         for kind, labels in ((BEHIND, known), (EARLY, early)):
             told |= {(places[label][0].column, places[label][1]): kind for label in labels}
     return {
-        rows.column: [told.get((rows.column, n)) or _by_nulls(*pair) for n, pair in enumerate(rows.values())]
+        rows.column: [
+            told.get((rows.column, n)) or (AHEAD if newer > 0 else _by_nulls(*pair))
+            for n, (pair, newer) in enumerate(zip(rows.values(), rows.order(), strict=True))
+        ]
         for rows in differing
     }
 
@@ -146,7 +163,8 @@ def _question(plan: Plan, table: PlannedTable) -> Question:
 
 def _told(column: str, tally: Tally, rows: pa.Table, kinds: Sequence[str]) -> FeatureConsistency:
     counts = {kind: kinds.count(kind) for kind in DEFAULT_THRESHOLDS}
-    counts[MISMATCH] += tally.beyond
+    for kind, beyond in ((MISMATCH, tally.beyond), (BEHIND, tally.beyond_older), (AHEAD, tally.beyond_newer)):
+        counts[kind] += beyond
     wrong = pa.array([place for place, kind in enumerate(kinds) if kind == MISMATCH], pa.int64())
     ours, theirs = (_whole(rows[name].take(wrong)) for name in (column, offline(column)))
     tally.take_in(*distances(ours.cast(theirs.type) if len(wrong) else ours, theirs))
@@ -164,7 +182,12 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _example(column: str, row: pa.Table, kind: str) -> Difference:
-    told = {name: readable(cells(row[name])[0], row.schema.field(name).type) for name in row.column_names}
+    told = {name: _shown(cells(row[name])[0], row.schema.field(name).type) for name in row.column_names}
     where = {name: told[name] for name in (*WHERE, *(each for each in told if each.startswith(KEY)))}
     times = told[event_time_of(column)], told[event_time_column(offline(column))]
     return Difference(kind, where, told[column], told[offline(column)], *times)
+
+
+def _shown(value: Any, kind: pa.DataType) -> Any:
+    text = readable(value, kind)
+    return f"{text}Z" if value is not None and pa.types.is_timestamp(kind) and kind.tz is not None else text
