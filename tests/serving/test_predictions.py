@@ -9,8 +9,8 @@ import pytest
 
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.serving import FeatureReader
-from tests.components.place import copied
-from tests.serving.conftest import KEYS, Scene
+from tests.components.place import at, copied
+from tests.serving.conftest import KEYS, NOON, Scene
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
 tf = pytest.importorskip("tensorflow", reason="no tensorflow: pip install 'jukebox[tfx]'")
@@ -46,6 +46,11 @@ class OfExamples(tf.Module):
             "device": self.dense(parsed["device"], "none"),
         }
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def when(self, examples: Any) -> dict[str, Any]:
+        """Return the label time as the examples have it."""
+        return {"at": self.dense(tf.io.parse_example(examples, {"at": INT})["at"], 0)}
+
     def dense(self, column: Any, default: Any) -> Any:
         """Return one value a row."""
         one_a_row = tf.SparseTensor(column.indices, column.values, [column.dense_shape[0], 1])
@@ -75,7 +80,8 @@ def models(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Scen
     made = []
     for name, module in (("examples", OfExamples()), ("tensors", OfTensors())):
         folder = str(mine.place.root / name / "12")
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+        others = {"when": module.when} if isinstance(module, OfExamples) else {}
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve, **others})
         mine.trained(folder, scene.training_set)
         reader = FeatureReader.for_model(folder, mine.registry)
         made.append(Model(name, reader, Predictor(SavedModel(str(mine.place.root / name)), reader)))
@@ -98,6 +104,31 @@ def test_entity_keys_alone_get_a_prediction(client: TestClient) -> None:
     assert answer.json() == {
         "predictions": [{"device": "phone", "score": scores[0]}, {"device": "none", "score": scores[1]}]
     }
+
+
+def test_a_prediction_is_as_of_a_time_and_bears_the_id_of_its_request(client: TestClient) -> None:
+    """What is fetched is what was known then; the id, given or new, is in a header, for the body is TensorFlow's."""
+    body = {"instances": [GIVEN], "at": NOON.isoformat(), "request_id": "a b"}
+    answer = client.post(EXAMPLES, json=body)
+    assert answer.json()["predictions"][0]["score"] == pytest.approx(100 + 2.25 + 2 + 8)
+    assert answer.headers["x-request-id"] == "a%20b"
+    others = {client.post(EXAMPLES, json={"instances": [GIVEN]}).headers["x-request-id"] for _ in range(2)}
+    assert len(others) == 2
+
+
+def test_the_version_may_be_named(client: TestClient) -> None:
+    """As TensorFlow Serving has it; there is one."""
+    path = "/v1/models/examples/versions/{}:predict"
+    assert client.post(path.format(12), json={"instances": [GIVEN]}).status_code == 200
+    answer = client.post(path.format(7), json={"instances": [GIVEN]})
+    assert (answer.status_code, answer.json()["error"]) == (404, "model 'examples' is served in version 12, not 7")
+
+
+def test_a_time_of_an_instance_is_text_and_the_model_gets_what_it_was_trained_on(client: TestClient) -> None:
+    """An integer: the training set's examples hold its times as such."""
+    for time in ("2024-01-02T13:00:00Z", "2024-01-02T14:00:00+01:00"):
+        answer = client.post(EXAMPLES, json={"signature_name": "when", "instances": [{**GIVEN, "at": time}]})
+        assert answer.json() == {"predictions": [int(at("02 13:00").timestamp() * 1_000_000)]}
 
 
 def test_what_an_instance_gives_goes_before_what_is_fetched(client: TestClient) -> None:
@@ -155,8 +186,13 @@ def test_curl_calls_its_body_a_form(client: TestClient) -> None:
         (EXAMPLES, {"instances": []}, "no instance"),
         (EXAMPLES, {"instances": [{"device": "x", "hour": 1}]}, "read by"),
         (EXAMPLES, {"instances": [{**GIVEN, "hour": "noon"}]}, "takes int64, not 'noon'"),
-        (EXAMPLES, {"instances": [{**GIVEN, "miles": "far"}]}, "cannot take"),
-        (EXAMPLES, {"instances": [{**GIVEN, "miles": [[1], "a"]}]}, "'miles' make no column"),
+        (EXAMPLES, {"instances": [{**GIVEN, "miles": "far"}]}, "'miles' takes double, not 'far'"),
+        (EXAMPLES, {"instances": [{**GIVEN, "miles": [[1], "a"]}]}, "'miles' takes double"),
+        (EXAMPLES, {"instances": [{**GIVEN, "seats": 7.5}]}, "'seats' takes int64, not 7.5"),
+        (EXAMPLES, {"instances": [{**GIVEN, "at": "noon"}]}, "'noon' is no time"),
+        (EXAMPLES, {"instances": [{**GIVEN, "at": "2024-01-02T13:00:00"}]}, "takes timestamp[us, tz=UTC]"),
+        (EXAMPLES, {"instances": [{**GIVEN, "other": [[1], "a"]}]}, "'other' make no column"),
+        (EXAMPLES, {"instances": [GIVEN], "at": "noon"}, "'noon' is no time"),
         (EXAMPLES, {"instances": [{**GIVEN, "miles": {"a": 1}}]}, "'miles'"),
         (EXAMPLES, {"instances": ["no example"]}, "cannot take"),
         (EXAMPLES, {"instances": [{"b64": "?"}]}, "is no base64"),

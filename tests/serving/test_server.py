@@ -195,6 +195,7 @@ def test_the_openapi_document_names_every_route(client: TestClient) -> None:
         "/v1/features:read",
         "/v1/models/{model}:features",
         "/v1/models/{model}:predict",
+        "/v1/models/{model}/versions/{version}:predict",
         "/v1/models/{model}",
         "/healthz",
         "/readyz",

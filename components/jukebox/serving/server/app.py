@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
-from jukebox.errors import InvalidValue, JukeboxError, MissingDependency, NotRegistered, TimedOut
+from jukebox.errors import InvalidType, InvalidValue, JukeboxError, MissingDependency, NotRegistered, TimedOut
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -78,6 +80,8 @@ class _Answers:
         limits = self.limits
         if len(body.entities) > limits.entities:
             raise InvalidValue(f"{len(body.entities)} entities are asked for; a request may have {limits.entities}")
+        if features is not None and not isinstance(features, list | dict):
+            raise InvalidType(f"features is {features!r}; it takes a list of names, or a mapping from them")
         if features is not None and len(features) > limits.features:
             raise InvalidValue(f"{len(features)} features are asked for; a request may have {limits.features}")
         seconds = limits.seconds if body.timeout is None else min(body.timeout, limits.seconds)
@@ -85,20 +89,30 @@ class _Answers:
         self.metrics.served(vectors)
         return answer(_told(vectors))
 
-    async def predict(self, name: str, body: Predict) -> Response:
+    async def predict(self, name: str, body: Predict, version: str | None = None) -> Response:
         model, seconds = self.model(name), self.limits.seconds
         if model.predictor is None:
             raise NotRegistered(f"model '{name}' has features and no SavedModel here; it cannot predict")
+        served = model.predictor.model.version
+        if version not in (None, served):
+            raise NotRegistered(f"model '{name}' is served in version {served}, not {version}")
         if (body.instances is None) == (body.inputs is None):
             raise InvalidValue("a prediction takes either instances or inputs")
         if body.instances is not None and len(body.instances) > self.limits.entities:
             most = self.limits.entities
             raise InvalidValue(f"{len(body.instances)} instances are given; a request may have {most}")
+        request_id = body.request_id or os.urandom(16).hex()
+        at = None if body.at is None else instant(body.at)
+        options = {"timeout": seconds, "at": at, "request_id": request_id}
         if body.instances is not None:
-            call = partial(model.predictor.rows, body.signature_name, body.instances, timeout=seconds)
-            return answer({"predictions": await self._threaded(call)})
-        call = partial(model.predictor.columns, body.signature_name, body.inputs, timeout=seconds)
-        return answer({"outputs": await self._threaded(call)})
+            call = partial(model.predictor.rows, body.signature_name, body.instances, **options)
+            found = {"predictions": await self._threaded(call)}
+        else:
+            call = partial(model.predictor.columns, body.signature_name, body.inputs, **options)
+            found = {"outputs": await self._threaded(call)}
+        made = answer(found)
+        made.headers["X-Request-Id"] = quote(request_id)
+        return made
 
     async def within(self, seconds: float, call: Callable[[], T]) -> T:
         """Return what ``call`` returns in a thread; raises TimedOut after ``seconds``, whatever the call does then."""
@@ -225,6 +239,11 @@ def _add_models(app: FastAPI, answers: _Answers) -> None:
         """Predict, as TensorFlow Serving does; what an instance does not give of the model's features is fetched."""
         return await answers.predict(model, body)
 
+    @app.post("/v1/models/{model}/versions/{version}:predict", response_model=Predictions, tags=["models"])
+    async def predict_with(model: str, version: str, body: Predict) -> Response:
+        """Predict with the version that is served; another is not found."""
+        return await answers.predict(model, body, version)
+
     @app.get("/v1/models/{model}", tags=["models"])
     async def status(model: str) -> Response:
         """Tell the state of a model, as TensorFlow Serving does."""
@@ -258,8 +277,14 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _malformed(_: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(map(str, fault['loc'][1:])) or 'the body'}: {fault['msg']}" for fault in faults]
+    said = [_fault(fault) for fault in faults]
     return answer({"error": "; ".join(said) or "the request cannot be read"}, 400)
+
+
+def _fault(fault: Any) -> str:
+    if fault["type"] == "json_invalid":
+        return f"the body is no JSON: {fault['ctx']['error']}, at character {fault['loc'][-1]}"
+    return f"{'.'.join(map(str, fault['loc'][1:])) or 'the body'}: {fault['msg']}"
 
 
 async def _http(_: Request, error: Exception) -> Response:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation
 
 Entity = dict[str, Any]
 _Name = Annotated[str, Field(min_length=1, max_length=1_000)]
+_At = Annotated[str | None, Field(description="As of this time, by default now.", examples=["2013-07-01T12:00:00Z"])]
+_Id = Annotated[str | None, Field(min_length=1, max_length=200, description="By default a new one.")]
 
 
 class _Strict(BaseModel):
@@ -22,13 +24,11 @@ class _Read(_Strict):
         ),
     ]
     context: Annotated[Entity, Field(description="Contextual features that all entities share.")] = {}
-    at: Annotated[
-        str | None, Field(description="As of this time, by default now.", examples=["2013-07-01T12:00:00Z"])
-    ] = None
+    at: _At = None
     timeout: Annotated[
         float | None, Field(gt=0, allow_inf_nan=False, description="Seconds, at most those of the server.")
     ] = None
-    request_id: Annotated[str | None, Field(min_length=1, max_length=200, description="By default a new one.")] = None
+    request_id: _Id = None
 
 
 class ReadFeatures(_Read):
@@ -36,6 +36,8 @@ class ReadFeatures(_Read):
 
     features: Annotated[
         list[_Name] | dict[_Name, Any],
+        # The reader says in one sentence what is wrong with it, and not once for the list and once for the mapping.
+        SkipValidation,
         Field(
             description="Names, or a mapping from names to what their values are called.",
             examples=[["/airport/flights-weather/temp"]],
@@ -86,11 +88,16 @@ class ModelFeatures(BaseModel):
 
 
 class Predict(_Strict):
-    """Instances in rows, or inputs in columns, as TensorFlow Serving takes them; what is not given is fetched."""
+    """Instances in rows, or inputs in columns, as TensorFlow Serving takes them; what is not given is fetched.
+
+    ``at`` and ``request_id``, which TensorFlow Serving has not, are those of a read.
+    """
 
     signature_name: str | None = None
     instances: Annotated[list[Any] | None, Field(description="One an entity.", examples=[[{"airport": "JFK"}]])] = None
     inputs: Annotated[Any, Field(description="Columns by name, or one column.")] = None
+    at: _At = None
+    request_id: _Id = None
 
 
 class Predictions(BaseModel):

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, reason
 from jukebox.formats import tfexample
-from jukebox.serving.server.values import plain, understood, unwrapped
+from jukebox.serving.passed_values import checked_value, named_type
+from jukebox.serving.server.values import plain, reader, understood, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-_FLOATS = ("double", "float", "halffloat")
-
 
 class Predictor:
     """A SavedModel with the reader of its features."""
@@ -30,15 +29,16 @@ class Predictor:
     def __init__(self, model: SavedModel, reader: FeatureReader) -> None:
         self.model, self._reader = model, reader
 
-    def rows(self, signature: str | None, instances: Sequence[Any], *, timeout: float | None = None) -> list[Any]:
+    def rows(self, signature: str | None, instances: Sequence[Any], **options: Any) -> list[Any]:
         """Return a prediction for each instance: a value, or a mapping of them where the model has several outputs.
 
-        An instance maps columns to values, entity keys among them, or is the value of the sole input. Raises the
-        reader's errors, InvalidType and InvalidValue for what the model cannot take.
+        An instance maps columns to values, entity keys among them, or is the value of the sole input. ``options`` are
+        those of the reader's ``read_many``. Raises its errors, and InvalidType and InvalidValue for what the model
+        cannot take.
         """
         if len(instances) == 0:
             raise InvalidValue("there is no instance; a prediction takes one or more")
-        outputs = self._run(signature, instances, timeout)
+        outputs = self._run(signature, instances, options)
         lengths = {name: len(values) if values.ndim > 0 else None for name, values in outputs.items()}
         if set(lengths.values()) != {len(instances)}:
             raise InvalidValue(f"the model gives outputs of {lengths} rows for {len(instances)} instances; use inputs")
@@ -47,7 +47,7 @@ class Predictor:
             return next(iter(columns.values()))
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def columns(self, signature: str | None, inputs: Any, *, timeout: float | None = None) -> Any:
+    def columns(self, signature: str | None, inputs: Any, **options: Any) -> Any:
         """Return the outputs by name, or the sole one, for inputs by name, columns of equal length, or the sole one."""
         names = list(self.model.inputs(signature))
         given = inputs if isinstance(inputs, dict) else {names[0]: inputs} if len(names) == 1 else None
@@ -58,18 +58,18 @@ class Predictor:
             raise InvalidValue("inputs are not columns of equal length")
         count = lengths.pop() or 0
         rows = [{name: column[place] for name, column in given.items()} for place in range(count)]
-        outputs = self._run(signature, rows, timeout)
+        outputs = self._run(signature, rows, options)
         told = {name: _listed(name, values) for name, values in outputs.items()}
         return next(iter(told.values())) if len(told) == 1 else told
 
     def _run(
-        self, signature: str | None, instances: Sequence[Any], timeout: float | None
+        self, signature: str | None, instances: Sequence[Any], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray[Any, Any]]:
         examples, names = self.model.takes_examples(signature), list(self.model.inputs(signature))
         rows = [self._row(each, names) for each in instances]
         if examples is not None and not all(examples in row for row in rows):
-            return self.model.run(signature, {examples: self._examples(rows, timeout)})
-        fetched = self._fetched(rows, names, timeout)
+            return self.model.run(signature, {examples: self._examples(rows, options)})
+        fetched = self._fetched(rows, names, options)
         dtypes = {name: self.model.dtype(signature, name) for name in names}
         return self.model.run(signature, {name: _input(name, dtypes[name], rows, fetched) for name in names})
 
@@ -84,37 +84,40 @@ class Predictor:
             f"an instance maps the inputs {', '.join(inputs)} or entity keys to values; {instance!r} does not"
         )
 
-    def _fetched(self, rows: Sequence[Row], wanted: Sequence[str], timeout: float | None) -> FeatureVectors | None:
+    def _fetched(self, rows: Sequence[Row], wanted: Sequence[str], options: Mapping[str, Any]) -> FeatureVectors | None:
         """Return the features of all rows, None where each row gives what is wanted itself."""
         missing = {name for name in wanted for row in rows if name not in row}
         lookup = self._reader.lookup()
         if not missing & {entry.column for entry in lookup.entries}:
             return None
-        return self._reader.read_many([understood(row, lookup) for row in rows], timeout=timeout)
+        return self._reader.read_many([understood(row, lookup) for row in rows], **options)
 
-    def _examples(self, rows: Sequence[Row], timeout: float | None) -> list[bytes]:
+    def _examples(self, rows: Sequence[Row], options: Mapping[str, Any]) -> list[bytes]:
         """Return each row as a serialized example: its columns, and features, as a training set has them."""
         features = [entry.column for entry in self._reader.lookup().entries]
-        fetched = self._fetched(rows, features, timeout)
+        fetched = self._fetched(rows, features, options)
         table = None if fetched is None else fetched.to_arrow()
         columns = {} if table is None else {name: table[name].combine_chunks() for name in table.column_names}
         for name in dict.fromkeys(name for row in rows for name in row):
-            columns[name] = self._column(name, [row.get(name) for row in rows], rows, columns.get(name))
+            columns[name] = self._column(name, rows, columns.get(name))
         # In the older Arrow a batch has no columns of pieces.
         batch = pa.RecordBatch.from_arrays([*map(_whole, columns.values())], names=list(columns))
         examples: list[bytes] = tfexample.encode(batch).to_pylist()
         return examples
 
-    def _column(self, name: str, given: list[Any], rows: Sequence[Row], fetched: pa.Array | None) -> pa.Array:
+    def _column(self, name: str, rows: Sequence[Row], fetched: pa.Array | None) -> pa.Array:
         trained = self._reader.trained
-        kind = "" if trained is None else trained.schema.get(name, "")
+        told = None if trained is None else named_type(trained.schema.get(name, ""))
+        of = told if fetched is None else fetched.type
+        read = (None if of is None else reader(of)) or (lambda value: value)
+        values = []
+        for place, row in enumerate(rows):
+            if name in row:
+                values.append(checked_value(read(row[name]), of, f"'{name}'"))
+            else:
+                values.append(None if fetched is None else fetched[place].as_py())
         try:
-            if fetched is not None:
-                own = [row[name] if name in row else fetched[place].as_py() for place, row in enumerate(rows)]
-                return pa.array(own, fetched.type)
-            array = pa.array(given)
-            # JSON writes 5.0 as 5 where it likes.
-            return array.cast(pa.float64()) if kind in _FLOATS and pa.types.is_integer(array.type) else array
+            return pa.array(values, of)
         except (pa.ArrowException, TypeError, OverflowError) as exc:
             raise InvalidType(f"the values of '{name}' make no column: {reason(exc)}") from exc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ class SavedModel:
     """A SavedModel in memory; raises StorageError where it cannot be read, MissingDependency without TensorFlow."""
 
     def __init__(self, path: str) -> None:
+        # Its libraries in C++ tell of missing graphics cards; what fails is raised besides.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             import tensorflow as tf
         except ImportError as exc:

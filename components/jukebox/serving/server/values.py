@@ -58,15 +58,16 @@ def understood(given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
     """
     readers = {name: _READERS[kind] for name, kind in lookup.keys.items() if kind in _READERS}
     for each in lookup.context:
-        reader = None if each.type is None else _reader(each.type)
-        if reader is not None:
-            readers |= dict.fromkeys(each.names, reader)
+        read = None if each.type is None else reader(each.type)
+        if read is not None:
+            readers |= dict.fromkeys(each.names, read)
     return {name: readers[name](value) if name in readers else value for name, value in given.items()}
 
 
-def _reader(of: pa.DataType) -> Callable[[Any], Any] | None:
+def reader(of: pa.DataType) -> Callable[[Any], Any] | None:
+    """Return what makes a value of this type of one in JSON; None where it is one already."""
     if hasattr(of, "value_type"):
-        item = _reader(of.value_type)
+        item = reader(of.value_type)
         return None if item is None else lambda value: [*map(item, value)] if isinstance(value, list) else value
     if pa.types.is_decimal(of):
         return _decimal
