@@ -5,6 +5,7 @@ from kfp import dsl
 from jukebox.examples.flights.kfp import flight_sources
 from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
 from jukebox.kfp import (
+    consistency_check,
     feature_statistics,
     offline_load,
     online_load,
@@ -46,5 +47,8 @@ def pipeline(
     )
     verified = verify_training_set(training_set=join.outputs["training_set"], registry=registry)
     feature_statistics(data=join.outputs["training_set"], registry=registry).after(verified)
-    for load in loads.values():
+    online = [
         online_load(feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store)
+        for load in loads.values()
+    ]
+    consistency_check(features=FEATURES, registry=registry).after(*online)

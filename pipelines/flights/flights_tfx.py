@@ -7,10 +7,19 @@ from tfx.proto import pusher_pb2, trainer_pb2
 
 from jukebox.examples.flights.request import ENDPOINTS, FEATURES, LABEL_TIME
 from jukebox.examples.flights.tfx import EvaluateModels, FlightSources
-from jukebox.tfx import FeatureStatistics, OfflineLoad, OnlineLoad, PointInTimeJoin, RegisterFeatures, VerifyTrainingSet
+from jukebox.tfx import (
+    ConsistencyCheck,
+    FeatureStatistics,
+    OfflineLoad,
+    OnlineLoad,
+    PointInTimeJoin,
+    RegisterFeatures,
+    VerifyTrainingSet,
+)
 
 CODE = "jukebox.examples.flights"
-# Without a name, Beam looks for a runner to download at every run.
+# For the stock components: on one machine the join and the loads are faster without Beam. As the pipeline's own
+# arguments they would lead these to Beam too. Without a runner's name, Beam looks for one to download at every run.
 BEAM = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
 
 
@@ -50,14 +59,18 @@ def pipeline(
     training_set = join.outputs["training_set"]
     verified = VerifyTrainingSet(training_set=training_set)
     described = FeatureStatistics(data=training_set)
-    online = [
-        OnlineLoad(
+    online = {
+        endpoint: OnlineLoad(
             feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store
         ).with_id(f"OnlineLoad.{endpoint}")
         for endpoint, load in loads.items()
+    }
+    read_back = [
+        ConsistencyCheck(online_table=load.outputs["online_table"], registry=registry).with_id(f"ReadBack.{endpoint}")
+        for endpoint, load in online.items()
     ]
 
-    statistics = StatisticsGen(examples=training_set)
+    statistics = StatisticsGen(examples=training_set).with_beam_pipeline_args(beam_args)
     schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     validated = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     transform = Transform(
@@ -66,7 +79,7 @@ def pipeline(
         preprocessing_fn=f"{CODE}.preprocessing.preprocessing_fn",
         materialize=False,
         disable_statistics=True,
-    )
+    ).with_beam_pipeline_args(beam_args)
     trained = {
         name: Trainer(
             run_fn=f"{CODE}.model.run_fn",
@@ -93,6 +106,8 @@ def pipeline(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving)
         ),
     )
+    for check in read_back:
+        pushed.add_upstream_node(check)  # nothing is served that the online store has otherwise
     return Pipeline(
         pipeline_name="flights",
         pipeline_root=root,
@@ -104,7 +119,8 @@ def pipeline(
             join,
             verified,
             described,
-            *online,
+            *online.values(),
+            *read_back,
             statistics,
             schema,
             validated,
@@ -114,5 +130,4 @@ def pipeline(
             pushed,
         ],
         enable_cache=True,
-        beam_pipeline_args=list(beam_args),
     )
