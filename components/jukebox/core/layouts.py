@@ -20,11 +20,17 @@ _ROLES, _ENTITY = b"jukebox.roles", b"jukebox.entity"
 
 
 class Row(NamedTuple):
-    """What a table holds for a key: its times as they compare, in nanoseconds since 1970, and its values by column."""
+    """What a table holds for a key: its times as they compare, in nanoseconds since 1970, and its values in order."""
 
     event_time: int | None
     created_time: int | None
-    values: Mapping[str, Any]
+    names: tuple[str, ...]
+    fields: Sequence[Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values by column."""
+        return dict(zip(self.names, self.fields, strict=True))
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ class Layout:
             return Row(
                 None if event is None else event * tick,
                 None if made is None else made * tock,
-                dict(zip(names, fields[first:])),  # noqa: B905 - as many, by the schema
+                names,
+                fields[first:],
             )
 
         return row
@@ -119,7 +126,7 @@ class Layout:
         """Return what the cells of the layouts ``only`` hold together, by value; they bear the same times."""
         rows = {name: self._alone[name].row(cell) for name, cell in each.items()}
         first = next(iter(rows.values()))
-        return Row(first.event_time, first.created_time, {name: row.values[name] for name, row in rows.items()})
+        return Row(first.event_time, first.created_time, tuple(rows), [row.fields[0] for row in rows.values()])
 
     def only(self, value: str) -> Layout:
         """Return the layout of keys, times and one value."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jukebox.serving.moments import judged, nanoseconds, require_clock
 from jukebox.serving.routes import Route
-from jukebox.serving.served import Served, ServedFeature
+from jukebox.serving.served import Served, ServedFeature, ServedFeatures
 from jukebox.serving.vectors import Column, FeatureVectors, Verdict
 
 if TYPE_CHECKING:
@@ -58,15 +59,19 @@ def answered(
     at, count = nanoseconds(request.moment), len(request.entities)
     verdicts = [judged(groups[group], rules, at) for group, rules in lookup.rules]
     passed = Verdict(["fresh"] * count, [None] * count, zoned=True, all_fresh=True)
-    values = [[None if row is None else row.values for row in rows] for rows in groups]
+    held = [_columns(rows, width) for rows, width in zip(groups, lookup.widths, strict=True)]
     columns = []
-    for name, feature, kind, column, group, verdict in lookup.slots:
+    for name, feature, kind, place, group, verdict in lookup.slots:
         if verdict is None:
             columns.append(Column(name, feature, kind, given[name], passed))
         else:
-            held = [None if row is None else row[column] for row in values[group]]
-            columns.append(Column(name, feature, kind, held, verdicts[verdict]))
+            columns.append(Column(name, feature, kind, held[group][place], verdicts[verdict]))
     return FeatureVectors(columns, count, request.id)
+
+
+def _columns(rows: Sequence[Row | None], width: int) -> list[Sequence[Any]]:
+    nothing = (None,) * width
+    return [*zip(*(nothing if row is None else row.fields for row in rows), strict=True)] or [()] * width
 
 
 def served(lookup: Lookup, request: Request, model: str | None, vectors: FeatureVectors) -> Served:
@@ -74,12 +79,18 @@ def served(lookup: Lookup, request: Request, model: str | None, vectors: Feature
     at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
     names = dict.fromkeys(name for read in lookup.tables for way in read.ways for name in way.names)
     entities = [{name: entity[name] for name in names if name in entity} for entity in request.entities]
-    features = [_told(*each) for each in zip(lookup.entries, lookup.features, vectors.columns, strict=True)]
-    return Served(request.id, at, entities, features, model)
+    return Served(request.id, at, entities, ServedFeatures(partial(_told, lookup, vectors.columns)), model)
 
 
-def _told(entry: Entry, feature: Route | Given, column: Column) -> ServedFeature:
-    verdict = column.verdict
+def _told(lookup: Lookup, columns: Sequence[Column]) -> list[ServedFeature]:
+    # Features of one table share a verdict, and to make its times is most of the work.
+    times = {id(column.verdict): column.verdict for column in columns}
+    told = {each: verdict.datetimes() for each, verdict in times.items()}
+    every = zip(lookup.entries, lookup.features, columns, strict=True)
+    return [_feature(entry, feature, column, told[id(column.verdict)]) for entry, feature, column in every]
+
+
+def _feature(entry: Entry, feature: Route | Given, column: Column, times: Sequence[datetime | None]) -> ServedFeature:
     written = feature.way.identifiers if isinstance(feature, Route) else {}
-    found = column.values(), verdict.datetimes(), verdict.statuses, column.type
+    found = column.values(), times, column.verdict.statuses, column.type
     return ServedFeature(column.feature, *found, max_age=entry.max_age, keys=entry.keys, identifiers=written)

@@ -69,24 +69,30 @@ class Lookup:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The features as answers are made of them."""
-        return tuple(map(_slot, self.features, self.groups))
+        names = [read.layout.value_names for read in self.tables for _ in read.ways]
+        return tuple(_slot(*each, names) for each in zip(self.features, self.groups, strict=True))
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """How many values a row of each group has."""
+        return tuple(len(read.layout.value_names) for read in self.tables for _ in read.ways)
 
 
 class Slot(NamedTuple):
-    """Where a feature's values come from: a column of a group of rows and a verdict on them, or what was passed."""
+    """Where a feature's values come from: a place in the rows of a group and a verdict on them, or what was passed."""
 
     name: str
     feature: str
     type: pa.DataType | None
-    column: str
+    place: int
     group: int
     verdict: int | None
 
 
-def _slot(feature: Route | Given, place: tuple[int, int] | None) -> Slot:
-    column = feature.column if isinstance(feature, Route) else ""
-    group, verdict = (0, None) if place is None else place
-    return Slot(feature.name, feature.registered.versioned, feature.type, column, group, verdict)
+def _slot(feature: Route | Given, of: tuple[int, int] | None, names: Sequence[tuple[str, ...]]) -> Slot:
+    group, verdict = (0, None) if of is None else of
+    place = names[group].index(feature.column) if isinstance(feature, Route) else 0
+    return Slot(feature.name, feature.registered.versioned, feature.type, place, group, verdict)
 
 
 def entries_of(features: Mapping[str, Any] | Sequence[str]) -> tuple[Entry, ...]:
