@@ -145,6 +145,13 @@ def get(
         Optional[list[str]], typer.Option("--entity", "-e", help="A key, airport=JFK; once for each key.")
     ] = None,
     at: Annotated[Text, typer.Option(help="As of this time, 2013-07-01T12:00:00Z; by default now.")] = None,
+    keys: Annotated[
+        Text,
+        typer.Option(
+            help='JSON {"name": "key column"} where names differ, or {"name": {"column", "identifier"}} where ids are '
+            "written in another way."
+        ),
+    ] = None,
     registry: Registry = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
@@ -158,7 +165,8 @@ def get(
 
     known = open_registry(options.there(registry))
     with FeatureReader(known) as reader:
-        vector = reader.read(options.entity(entity or (), known, features), features, at=options.time("--at", at))
+        asked = options.asked(features, options.json_object("--keys", keys), known)
+        vector = reader.read(options.entity(entity or (), known, features), asked, at=options.time("--at", at))
     printing.vector(vector, as_json=as_json)
 
 

@@ -6,11 +6,11 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidValue, NameClash, StorageError
+from jukebox.errors import InvalidValue, MissingColumn, NameClash, StorageError
 from jukebox.stores import open_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jukebox.stores import LineageSource, Registry
 
@@ -76,17 +76,24 @@ def names(text: str) -> list[str]:
 def entity(texts: Sequence[str], registry: Registry, features: Sequence[str]) -> dict[str, Any]:
     """Return keys by name from ``airport=JFK``, as whole numbers where the features' identifier is int64.
 
-    Raises InvalidValue for a text without an equals sign, or one that is no whole number where one is due, and
-    NameClash for a key that is given twice.
+    What a contextual feature takes is written as in JSON, unless it is text. Raises InvalidValue for a text without an
+    equals sign, or one that is no whole number or JSON where one is due, and NameClash for a key that is given twice.
     """
     from jukebox.engine.catalog import registered
 
+    known = registered(registry, features)
     whole = {
         name
-        for feature in registered(registry, features)
+        for feature in known
         for key in feature.feature.endpoint.keys
         if key.identifier == "int64"
         for name in (key.column, key.primitive_entity, feature.name.entity)
+    }
+    context = {
+        name
+        for feature in known
+        if feature.feature.contextual and feature.feature.data_type != "string"
+        for name in (feature.feature.column, str(feature.name), feature.name.short)
     }
     found: dict[str, Any] = {}
     for text in texts:
@@ -95,11 +102,42 @@ def entity(texts: Sequence[str], registry: Registry, features: Sequence[str]) ->
             raise InvalidValue(f"--entity '{text}' is no key; it is written airport=JFK")
         if name in found:
             raise NameClash(f"--entity gives '{name}' twice, {found[name]} and {value}; get looks one entity up")
+        if name in context:
+            found[name] = _json(f"--entity {name}", value)
+            continue
         try:
             found[name] = int(value) if name in whole else value
         except ValueError as exc:
             raise InvalidValue(f"--entity '{text}' must hold a whole number") from exc
     return found
+
+
+def asked(
+    features: Sequence[str], keys: Mapping[str, Any] | None, registry: Registry
+) -> Sequence[str] | dict[str, dict[str, Any]]:
+    """Return the request for features by names, each with those of the ``keys`` that are its own.
+
+    ``keys`` is what a training set takes. Raises MissingColumn for a key that no feature has, InvalidType and
+    InvalidValue for what is no key.
+    """
+    if keys is None:
+        return features
+    from jukebox.engine.catalog import registered
+    from jukebox.engine.label_keys import parted
+
+    columns, _ = parted(keys, "--keys")
+    held = {
+        name: {key.column for key in feature.feature.endpoint.keys}
+        for name, feature in zip(features, registered(registry, features), strict=True)
+    }
+    for name, column in columns.items():
+        if not any(column in mine for mine in held.values()):
+            there = ", ".join(sorted(set().union(*held.values()))) or "none"
+            raise MissingColumn(f"--keys maps '{name}' to '{column}', no key of the features; keys are {there}")
+    return {
+        name: {"column": name, "keys": {label: keys[label] for label, column in columns.items() if column in mine}}
+        for name, mine in held.items()
+    }
 
 
 def time(option: str, text: str | None) -> datetime | None:

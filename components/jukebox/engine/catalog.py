@@ -102,6 +102,8 @@ def partitions_of(
     if lost or not found:
         where = f"any longer for {len(lost)} dates from {lost[0]}" if lost else "offline"
         where = "in the feature tables given" if tables is not None and not lost else where
+        if feature.feature.contextual:
+            raise NoPartition(f"'{feature.versioned}' is contextual, known in a request alone: nothing of it is loaded")
         endpoint = feature.feature.endpoint.name
         raise NoPartition(f"'{feature.versioned}' is not loaded {where}; load its endpoint '{endpoint}' first")
     return tuple(part for _, part in sorted(found.items()) if part is not None)

@@ -156,4 +156,5 @@ def _way(entry: Entry, registered: RegisteredFeature, written: Mapping[str, Writ
     others = dict.fromkeys([*(key.primitive_entity for key in keys), registered.name.entity]) if free else ()
     # A name that is said to be written in another way is another feature's.
     mine = [name for name in others if name not in written or written[name] == written.get(named[0][0])]
-    return Way(registered.name.short, named, tuple(mine), conversions(dict(named), keys, written))
+    also = tuple(name for name in mine if name not in columns)
+    return Way(registered.name.short, named, also, conversions(dict(named), keys, written))
