@@ -33,6 +33,10 @@ BAD = [
     (("--store", "sqlite://x.db", "--project", "p", *TABLE), "--store and --project both say where"),
     (("--store", "bigtable://p"), "is no Bigtable table"),
     (("--store", "redis://p"), "is no online store; its URI starts with sqlite:// or bigtable://"),
+    (("--prices", "{}"), "--prices is of --dry-run"),
+    (("--dry-run", "--prices", '{"node": 1}'), "'node' is no price; there are node_hour, gib_month, rows_a_second"),
+    (("--dry-run", "--prices", '{"node_hour": -1}'), "node_hour is -1; it is a number above 0"),
+    (("--dry-run", "--prices", "0.5"), "--prices is a JSON float; it must be an object"),
     (("--date", "2024-02-01"), "is not loaded offline for 2024-02-01"),
 ]
 
@@ -65,7 +69,12 @@ def test_a_dry_run_prices_bigtable_and_loads_nothing(loaded: Terminal) -> None:
     told = loaded.done("load-online", "--features", TEMP, "--project", "p", *TABLE, "--dry-run", "--json")
     [load] = json.loads(told)
     assert (load["read"], load["rows"]) == (24, 2)
-    assert load["cost"]["node_seconds"] > 0
+    assert load["cost"]["node_seconds"] == load["rows"] / 10_000
+    own = json.dumps({"node_hour": 3600, "gib_month": 2**30, "rows_a_second": 2})
+    dry = ("--features", TEMP, "--project", "p", *TABLE, "--dry-run", "--prices", own)
+    [load] = json.loads(loaded.done("load-online", *dry, "--json"))
+    assert load["cost"] == {"node_seconds": 1.0, "writing": 1.0, "storing": load["bytes"]}
+    assert "3600 USD a node and hour" in " ".join(loaded.done("load-online", *dry).split())
     assert "USD" not in loaded.done("load-online", "--features", TEMP, "--dry-run")
     assert "not been loaded online" in loaded.refused("get", TEMP, "-e", "airport=LGA")
 

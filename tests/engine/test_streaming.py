@@ -15,30 +15,11 @@ import pytest
 from jukebox.engine.streaming_puller import Batching
 from jukebox.errors import InvalidValue, JukeboxError, NotRegistered, StorageError
 from jukebox.stores.bigtable.connection import Connection
-from tests import emulators
 from tests.emulators import Emulator
 from tests.engine.streaming_killed import STEPS
 from tests.engine.streaming_place import Stage, event, stage, utc
 
 IDLE = Batching(rows=100, seconds=0.2, lease=10, idle=1)
-
-
-@pytest.fixture(scope="module")
-def pubsub():
-    """An emulator of Pub/Sub."""
-    path = emulators.pubsub_emulator()
-    if path is None:
-        pytest.skip(emulators.NO_PUBSUB)
-    found = emulators.Emulator(path, "--{}={}")
-    yield found
-    found.kill()
-
-
-@pytest.fixture
-def plays(pubsub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A topic, its subscription, and where its events go."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
-    return stage(tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "bigtable"])

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import apache_beam as beam
+import pytest
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.testing.test_pipeline import TestPipeline as Pipeline
 from apache_beam.testing.test_stream import TestStream as Source
 
-from jukebox.engine.streaming_beam import WriteEvents
+from jukebox.engine.streaming_beam import WriteEvents, event_of_record, stream_on_beam
 from jukebox.engine.streaming_events import Event
+from jukebox.errors import InvalidValue, NotRegistered
 from tests.engine.streaming_place import Stage, event, registered, utc
+
+WAIT = 180  # seconds: the DirectRunner pulls for half a minute before it looks at its timers
 
 
 def _told(number: int, data: bytes) -> Event:
@@ -38,3 +49,52 @@ def test_late_repeated_and_refused_events_come_to_the_same(tmp_path: Path) -> No
     assert here.online("ann", "bob") == {"ann": (3, utc("03T08:00")), "bob": (7, utc("02T08:00"))}
     assert sorted(here.offline()) == [("ann", "01T08:00", 1), ("ann", "03T08:00", 3), ("bob", "02T08:00", 7)]
     assert here.joined(("ann", "02T00:00"), ("ann", "03T09:00"), ("bob", "03T00:00")) == [1, 3, 7]
+
+
+@pytest.mark.heavy
+def test_the_command_streams_a_subscription_on_beam(plays: Stage) -> None:
+    """Flags after -- are Beam's: what was published is in both layouts, what is no event goes to the topic for it."""
+    plays.publish(event("ann", "03T08:00", 3), event("ann", "01T08:00", 1), event("bob", "02T08:00", 7), b"{")
+    to, refused = plays.destination, f"projects/{plays.project}/subscriptions/refused"
+    command = ["jukebox", "stream", "--subscription", plays.subscription, "--data-endpoint", "plays"]
+    command += ["--store", to.store, "--offline-table", to.offline_table, "--registry", to.registry]
+    command += ["--dead-letter", refused.replace("subscriptions", "topics"), "--batch-seconds", "0.5"]
+    program = f"from jukebox.cli import main; import sys; sys.argv = {[*command, '--', '--direct_num_workers=1']!r}; main()"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as running:
+        try:
+            end = time.monotonic() + WAIT
+            while len(plays.offline()) < 3 or plays.waiting(refused) != [b"{"]:
+                assert running.poll() is None, running.communicate()
+                assert time.monotonic() < end
+                time.sleep(0.5)
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=WAIT)
+        finally:
+            running.kill()
+    assert running.returncode == 130
+    assert "on Beam" in said
+    assert "Traceback" not in said
+    assert plays.online("ann", "bob") == {"ann": (3, utc("03T08:00")), "bob": (7, utc("02T08:00"))}
+    assert plays.joined(("ann", "02T00:00"), ("ann", "03T09:00"), ("bob", "03T00:00")) == [1, 3, 7]
+
+
+@pytest.mark.heavy
+def test_without_a_topic_for_it_the_first_refused_message_fails_the_job(plays: Stage) -> None:
+    """The error is the message's own, and not the runner's."""
+    plays.publish(b"{")
+    with pytest.raises(InvalidValue, match=r"is refused: it is no JSON.*a dead-letter topic would take it"):
+        stream_on_beam(plays.subscription, plays.destination, [], seconds=0.2)
+
+
+def test_an_endpoint_that_is_not_registered_is_told_before_anything_runs(tmp_path: Path) -> None:
+    """Not by a worker, somewhere else and later."""
+    here = registered(Stage(tmp_path, "none"))
+    with pytest.raises(NotRegistered, match="no registered feature has the endpoint 'nothing'"):
+        stream_on_beam(here.subscription, replace(here.destination, endpoint="nothing"), [])
+
+
+def test_a_record_of_kafka_is_an_event_whose_id_is_its_place() -> None:
+    """As Beam's connector gives it with metadata."""
+    record = SimpleNamespace(topic="plays", partition=3, offset=17, timestamp=1_704_096_000_123, key=None, value=b"{}")
+    when = datetime(2024, 1, 1, 8, 0, 0, 123_000, timezone.utc)
+    assert event_of_record(record) == Event("plays/3/17", b"{}", when)

@@ -52,6 +52,10 @@ def load_online(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Load nothing: tell rows, bytes and an estimate of the cost.")
     ] = False,
+    prices: Annotated[
+        Text,
+        typer.Option(help='Of --dry-run, as JSON {"node_hour": USD, "gib_month": USD, "rows_a_second": of a node}.'),
+    ] = None,
     registry: Registry = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +66,11 @@ def load_online(
     """
     from jukebox import online_load
     from jukebox.cli import drawing, options, printing
+    from jukebox.engine.online_costs import prices_of
 
+    if prices is not None and not dry_run:
+        raise InvalidValue("--prices is of --dry-run, and this is a load")
+    priced = prices_of(options.json_object("--prices", prices) or {})
     known = options.there(registry)
     asked: dict[str, Any] = {
         "registry": known,
@@ -83,7 +91,7 @@ def load_online(
     }
     where = _store(store, project, bigtable_instance, bigtable_table)
     if dry_run:
-        printing.estimates(where, online_load.estimate(**asked), as_json=as_json)
+        printing.estimates(where, online_load.estimate(**asked), priced, as_json=as_json)
         return
     with drawing.progress("rows loaded") as progress:
         made = online_load.run(store=where, replace=replace, progress=progress, **asked)

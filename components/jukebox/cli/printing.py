@@ -17,6 +17,7 @@ from jukebox.storage import place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jukebox.engine.online_costs import Prices
     from jukebox.engine.online_tables import Estimate
     from jukebox.serving import FeatureVector
     from jukebox.tables import Manifest
@@ -96,12 +97,12 @@ def online_table(made: Manifest, *, as_json: bool = False) -> None:
     table(f"loaded into {near_store(made.details['store'])}", ["table", "keys", "changed", "older", "features"], rows)
 
 
-def estimates(store: str, found: Sequence[Estimate], *, as_json: bool) -> None:
+def estimates(store: str, found: Sequence[Estimate], prices: Prices, *, as_json: bool) -> None:
     """Print what a load would send, and what that costs where it goes to Bigtable."""
     from jukebox.engine.online_costs import cost
 
     priced = store.startswith("bigtable://")
-    costs = [cost(each.rows, each.bytes) if priced else None for each in found]
+    costs = [cost(each.rows, each.bytes, prices) if priced else None for each in found]
     if as_json:
         told = zip(found, costs, strict=True)
         print_json([{**asdict(each), "cost": None if price is None else asdict(price)} for each, price in told])
@@ -110,9 +111,14 @@ def estimates(store: str, found: Sequence[Estimate], *, as_json: bool) -> None:
     names = ["table", "rows read", "keys", "bytes"]
     if priced:
         names += ["node-seconds", "USD to write", "USD a month"]
-        prices = [(p.node_seconds, p.writing, p.storing) for p in costs if p is not None]
-        rows = [(*row, *(f"{part:.4g}" for part in price)) for row, price in zip(rows, prices, strict=True)]
+        sums = [(p.node_seconds, p.writing, p.storing) for p in costs if p is not None]
+        rows = [(*row, *(f"{part:.4g}" for part in each)) for row, each in zip(rows, sums, strict=True)]
     table(f"nothing is loaded; a load into {near_store(store)} would send", names, rows)
+    if priced:
+        typer.echo(
+            f"before compression, at {prices.node_hour:g} USD a node and hour, {prices.gib_month:g} USD a GiB and "
+            f"month, {prices.rows_a_second:,g} rows of 1 KB a second and node; --prices takes your own"
+        )
 
 
 def vector(found: FeatureVector, *, as_json: bool) -> None:

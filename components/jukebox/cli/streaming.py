@@ -19,6 +19,9 @@ from jukebox.stores import DEFAULT_REGISTRY, place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jukebox.engine.streaming import Destination
+    from jukebox.engine.streaming_puller import Batching
+
 
 def stream(
     *,
@@ -50,16 +53,22 @@ def stream(
     ] = None,
     registry: Registry = DEFAULT_REGISTRY,
     as_json: AsJson = False,
+    beam: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- BEAM…]", help="Flags of Beam, which runs the stream then.")
+    ] = None,
 ) -> None:
     r"""Write feature events to the online store and the offline table, and acknowledge them then, until SIGTERM.
 
     [dim]jukebox stream --subscription projects/my-project/subscriptions/plays --data-endpoint plays \
       --store bigtable://my-project/features --offline-table tables/plays[/]
+
+    After -- stand flags of Beam, and the same runs as a pipeline of Beam:
+
+    [dim]… -- --runner=DataflowRunner --project=my-project --region=europe-west1 --temp_location=gs://my-bucket/tmp[/]
     """
     from jukebox.cli import options
-    from jukebox.engine.streaming import Destination, Sink
-    from jukebox.engine.streaming_puller import Batching, Puller
-    from jukebox.stores.pubsub import Subscription, Topic
+    from jukebox.engine.streaming import Destination
+    from jukebox.engine.streaming_puller import Batching
 
     batching = Batching(rows=batch_rows, seconds=batch_seconds, lease=lease_seconds, tries=tries, idle=idle)
     to = Destination(
@@ -72,6 +81,17 @@ def stream(
         encoding=message_format,
         schema=None if avro_schema is None else _schema(avro_schema),
     )
+    if beam:
+        _on_beam(subscription, to, beam, batching, dead_letter)
+    else:
+        _pulled(subscription, to, batching, dead_letter, as_json=as_json)
+
+
+def _pulled(subscription: str, to: Destination, batching: Batching, dead_letter: str | None, *, as_json: bool) -> None:
+    from jukebox.engine.streaming import Sink
+    from jukebox.engine.streaming_puller import Puller
+    from jukebox.stores.pubsub import Subscription, Topic
+
     with (
         closing(Subscription(subscription)) as source,
         nullcontext() if dead_letter is None else closing(Topic(dead_letter)) as topic,
@@ -89,6 +109,23 @@ def stream(
         typer.echo(
             f"{done.pulled} messages: {done.rows} rows written, {done.repeated} there already, {done.refused} refused"
         )
+
+
+def _on_beam(subscription: str, to: Destination, flags: list[str], batching: Batching, dead_letter: str | None) -> None:
+    from jukebox.engine.streaming_beam import stream_on_beam
+    from jukebox.engine.streaming_puller import Batching
+    from jukebox.stores.pubsub import Subscription, Topic
+
+    own = {"lease": "--lease-seconds", "tries": "--tries", "idle": "--idle"}
+    for name, option in own.items():
+        if getattr(batching, name) != getattr(Batching(), name):
+            raise InvalidValue(f"{option} is for a stream without Beam; with Beam the runner acknowledges messages")
+    Subscription(subscription).close()
+    if dead_letter is not None:
+        with closing(Topic(dead_letter)) as topic:
+            topic.require()
+    typer.echo(f"streaming from {subscription} on Beam, until the job is drained or cancelled", err=True)
+    stream_on_beam(subscription, to, flags, dead_letter=dead_letter, rows=batching.rows, seconds=batching.seconds)
 
 
 def _warn(text: str) -> None:

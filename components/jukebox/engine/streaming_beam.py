@@ -8,16 +8,21 @@ DirectRunner does it before anything is written, so that it loses what it held w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-import apache_beam as beam
-from apache_beam.metrics import Metrics
-
-from jukebox.engine import beam_running
 from jukebox.engine.streaming import Sink
 from jukebox.engine.streaming_events import Event
-from jukebox.errors import InvalidValue
+from jukebox.errors import InvalidValue, MissingDependency
+
+try:
+    import apache_beam as beam
+    from apache_beam.metrics import Metrics
+except ImportError as exc:
+    raise MissingDependency.of("apache-beam", "beam") from exc
+
+from jukebox.engine import beam_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from jukebox.engine.streaming import Destination
 
 _NAMESPACE = "jukebox.stream"
+# The one runner of Beam for Python that reads a subscription in this process; the others wait for ever, or refuse.
+_LOCAL = "BundleBasedDirectRunner"
 
 
 @dataclass(frozen=True)
@@ -76,25 +83,35 @@ class WriteEvents(beam.PTransform):  # type: ignore[misc]
         shares = self._shares
         return (
             events
-            | "Share" >> beam.Map(lambda event: (crc32(event.id.encode()) % shares, event))
+            | "Share"
+            >> beam.Map(lambda event: (crc32(event.id.encode()) % shares, event)).with_output_types(tuple[int, Event])
             | "Micro-batches" >> beam.GroupIntoBatches(self._rows, max_buffering_duration_secs=self._seconds)
             | "Write" >> beam.ParDo(Write(self._to))
         )
 
 
 def stream_on_beam(
-    subscription: str, to: Destination, beam_pipeline_args: Sequence[str], *, dead_letter: str | None = None
+    subscription: str,
+    to: Destination,
+    beam_pipeline_args: Sequence[str],
+    *,
+    dead_letter: str | None = None,
+    rows: int = 5_000,
+    seconds: float = 5.0,
 ) -> None:
     """Stream the messages of a Pub/Sub subscription until the job is drained or cancelled.
 
-    ``dead_letter`` is the topic of the refused; without one the first of them fails the job. Raises JobFailed.
+    Without ``--runner`` it runs here, in this process, until that ends. ``dead_letter`` is the topic of the refused;
+    without one the first of them fails the job. A micro-batch is whole at ``rows`` messages, or ``seconds`` after its
+    first. Raises NotRegistered and InvalidValue as ``Sink`` does, before anything runs, and JobFailed.
     """
-    pipeline = beam_running.pipeline([*beam_pipeline_args, "--streaming"])
+    Sink(to).close()
+    pipeline = beam_running.pipeline([*beam_pipeline_args, "--streaming"], local=_LOCAL)
     refused = (
         pipeline
         | "Read" >> beam.io.ReadFromPubSub(subscription=subscription, with_attributes=True)
         | "Events" >> beam.Map(event_of)
-        | WriteEvents(to)
+        | WriteEvents(to, rows=rows, seconds=seconds)
     )
     if dead_letter is None:
         refused | "Fail" >> beam.Map(_fail)
@@ -107,6 +124,16 @@ def stream_on_beam(
 def event_of(message: Any) -> Event:
     """Return the event that a message of Beam's Pub/Sub connector, read with attributes, holds."""
     return Event(message.message_id, message.data, message.publish_time)
+
+
+def event_of_record(record: Any) -> Event:
+    """Return the event that a record of Beam's Kafka connector, read with metadata, holds.
+
+    Its id is the record's topic, partition and offset, which are the same when it is read again; it was published at
+    the record's timestamp.
+    """
+    published = datetime.fromtimestamp(record.timestamp / 1_000, timezone.utc)
+    return Event(f"{record.topic}/{record.partition}/{record.offset}", bytes(record.value), published)
 
 
 def _fail(refused: Refused) -> None:
