@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+import online_log  # noqa: E402
 import online_reads  # noqa: E402
 import pit_processes as processes  # noqa: E402
 from pit_processes import Skipped  # noqa: E402
@@ -89,7 +90,21 @@ def read(asked: argparse.Namespace) -> list[dict]:
     return online_reads.bars(told)
 
 
-PARTS = {"load": load, "read": read}
+def log(asked: argparse.Namespace) -> list[dict]:
+    """Measure reads beside a log of what they serve, and the bars on what it costs them."""
+    emulator = Emulator(cbtemulator())
+    try:
+        command = [sys.executable, str(HERE / "online_log.py"), str(asked.seed), str(asked.rounds)]
+        env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
+        told = said(command, env)
+    finally:
+        emulator.kill()
+    for each in told:
+        say(part="log", **each)
+    return online_log.bars(told)
+
+
+PARTS = {"load": load, "read": read, "log": log}
 
 
 def say(**found: object) -> None:

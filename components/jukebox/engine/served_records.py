@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SUFFIX = tfrecord.SUFFIX
 _VERSION = 1
+# To make examples holds Python's lock, which the reads of the process want too.
+_ROWS_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,16 @@ def write(path: Place, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) 
     about = {"jukebox_served_records": _VERSION, "rows": rows, "columns": columns, "arrow_schema": packed}
     write_text(beside(path), json.dumps(about, indent=1) + "\n")
     try:
-        return tfrecord.write(path, map(to_examples, held), schema=example_schema(schema))
+        return tfrecord.write(path, map(to_examples, _parts(held)), schema=example_schema(schema))
     except BaseException:
         with contextlib.suppress(OSError):
             beside(path).unlink()
         raise
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield from (batch.slice(start, _ROWS_AT_ONCE) for start in range(0, batch.num_rows, _ROWS_AT_ONCE))
 
 
 def _told(path: Place) -> _Told:

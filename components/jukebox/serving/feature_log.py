@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _NEWS = logging.getLogger(__name__)
 _WAKE = 0.5
+# Woken by each round, the thread would take Python's lock from the reads that come right after it.
+_GATHER = 0.05
 _COUNTED = ("offered", "written", "left_out", "dropped", "failed", "files")
 
 
@@ -167,6 +169,7 @@ class FeatureLog:
                 told.set()
             elif told is not None:
                 self._take(*told)
+                time.sleep(_GATHER if self._told.empty() else 0)
             self._write(self._due())
 
     def _take(self, served: Served, entities: Entities) -> None:

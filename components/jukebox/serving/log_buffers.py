@@ -8,6 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -91,7 +92,8 @@ class Buffer:
         for column, place in columns_of(features).items():
             self._types |= {column: features[place].type, event_time_of(column): None, status_of(column): STATUS_TYPE}
         self._times = {event_time_of(column) for column in columns_of(features)}
-        self._waiting: list[list[Any]] = [[] for _ in self._types]
+        self._waiting: list[list[Sequence[Any]]] = [[] for _ in self._types]
+        self._unsettled = 0
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, served: Served, entities: Entities, places: Sequence[int]) -> None:
@@ -109,14 +111,18 @@ class Buffer:
         if any(len(column) != count for column in rows):
             raise InvalidValue("a feature was told with another number of values than there are entities")
         for waiting, column in zip(self._waiting, rows, strict=True):
-            waiting.extend(column)
+            waiting.append(column)
         self.rows += count
-        if len(self._waiting[0]) >= _ROWS_AT_ONCE:
+        self._unsettled += count
+        if self._unsettled >= _ROWS_AT_ONCE:
             self._settle()
 
     def _settle(self) -> None:
-        rows, self._waiting = self._waiting, [[] for _ in self._waiting]
-        batches = self._batches_of(rows)
+        waiting, self._waiting, self._unsettled = self._waiting, [[] for _ in self._waiting], 0
+        # Features of one table share the lists of their times and states.
+        whole = {tuple(map(id, parts)): parts for parts in waiting}
+        joined: dict[tuple[int, ...], list[Any]] = {key: list(chain(*parts)) for key, parts in whole.items()}
+        batches = self._batches_of([joined[tuple(map(id, parts))] for parts in waiting])
         self._batches += batches
         self.bytes += sum(batch.nbytes for batch in batches)
 
@@ -124,10 +130,16 @@ class Buffer:
         """Return the rows as batches; those that have no place in one are counted, and no others with them."""
         count = len(rows[0])
         try:
-            pairs = zip(rows, self._types.items(), strict=True)
-            arrays = [
-                pa.array(values, _clock(values) if name in self._times else kind) for values, (name, kind) in pairs
+            made: dict[tuple[Any, ...], pa.Array] = {}
+            keys = [
+                (id(values), kind, name in self._times)
+                for values, (name, kind) in zip(rows, self._types.items(), strict=True)
             ]
+            for values, key in zip(rows, keys, strict=True):
+                if key not in made:
+                    _, kind, is_time = key
+                    made[key] = pa.array(values, _clock(values) if is_time else kind)
+            arrays = [made[key] for key in keys]
             return [pa.RecordBatch.from_arrays(arrays, names=list(self._types))] if count else []
         except Exception as exc:  # noqa: BLE001 - a value may raise whatever it likes
             if count == 1:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     import pyarrow as pa
@@ -30,6 +32,33 @@ class ServedFeature:
     max_age: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
     identifiers: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class ServedFeatures(Sequence[ServedFeature]):
+    """The features of a round, put together by ``made`` when somebody looks: a reader has no time for it."""
+
+    def __init__(self, made: Callable[[], Sequence[ServedFeature]]) -> None:
+        self._made = made
+
+    @cached_property
+    def _held(self) -> Sequence[ServedFeature]:
+        return self._made()
+
+    def __len__(self) -> int:
+        """Return how many features were answered."""
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[ServedFeature]:
+        """Yield the features in the order asked."""
+        return iter(self._held)
+
+    @overload
+    def __getitem__(self, place: int) -> ServedFeature: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[ServedFeature]: ...
+    def __getitem__(self, place: int | slice) -> ServedFeature | Sequence[ServedFeature]:
+        """Return a feature, or some of them, in the order asked."""
+        return self._held[place]
 
 
 @dataclass(frozen=True)
