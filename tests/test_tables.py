@@ -217,6 +217,21 @@ def test_a_writer_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     assert all(name == "file" or name.startswith(".") for name in (path.name for path in tmp_path.iterdir()))
 
 
+def test_a_lock_is_one_at_a_time_and_leaves_no_file(tmp_path: Path) -> None:
+    """Four processes count in turns; what one that was killed left behind holds up nobody, and is taken away."""
+    (tmp_path / ".lock").touch()
+    (tmp_path / "count").write_text("0")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom jukebox.tables import locked\nfolder = Path(sys.argv[1])\n"
+        "for _ in range(200):\n    with locked(folder):\n        seen = int((folder / 'count').read_text())\n"
+        "        (folder / 'count').write_text(str(seen + 1))\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(4)]
+    assert [each.wait() for each in running] == [0] * 4
+    assert (tmp_path / "count").read_text() == "800"
+    assert [path.name for path in tmp_path.iterdir()] == ["count"]
+
+
 def test_the_fingerprint_of_the_code_covers_python_and_c_and_nothing_else(tmp_path: Path) -> None:
     """What is compiled of the sources, and what only describes them, does not count."""
     copy = tmp_path / "jukebox"
