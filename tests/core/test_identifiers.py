@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jukebox.core import identifiers
-from jukebox.core.identifiers import CONVERSIONS, convert, convertible
+from jukebox.core.identifiers import CONVERSIONS, convert, convert_values, convertible
 from jukebox.errors import InvalidType, InvalidValue
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -144,3 +144,44 @@ def test_other_identifiers_join_by_a_function(monkeypatch: pytest.MonkeyPatch) -
     assert convert(pa.array(["JFK", None, "LGA"]), "iata", "icao").to_pylist() == ["KJFK", None, "KLGA"]
     assert "1 of 3 values are no iata: row 2 'Kennedy'" in said(["JFK", None, "Kennedy"], "iata", "icao")
     assert not convertible("icao", "iata")
+
+
+DIGITS = st.sampled_from([*ALPHABET, "_", " ", "é", "٣", "\x00"])
+TEXTS = st.one_of(
+    st.integers(0, MOST).map(base62),
+    st.integers(0, MOST).map(lambda number: f"{number:032x}"),
+    st.integers(0, MOST).map(lambda number: f"{number:032X}"),
+    st.text(DIGITS, min_size=21, max_size=23),
+    st.text(DIGITS, min_size=31, max_size=33),
+    st.text(),
+)
+
+
+@given(st.lists(st.none() | TEXTS, max_size=4), st.sampled_from(sorted(CONVERSIONS)))
+@example(["Z" * 22], ("base62", "gid_hex"))
+@example(["7N42dgm5tFLK9N8MT7fHC7"], ("base62", "gid_hex"))
+@example(["7N42dgm5tFLK9N8MT7fHC7", "7N42dgm5tFLK9N8MT7fHC8"], ("base62", "gid_hex"))
+@example(["\ud800" * 22], ("base62", "gid_hex"))
+def test_a_few_values_are_converted_as_an_array_of_them_is(texts: list[str | None], way: tuple[str, str]) -> None:
+    """The same ids, or the very same error: values have no rule of their own."""
+    source, target = way
+    try:
+        expected: object = convert(pa.array(texts, pa.string()), source, target).to_pylist()
+    except InvalidValue as exc:
+        expected = str(exc)
+    except UnicodeEncodeError:
+        expected = f"column 'id' holds half a surrogate pair, which is no {source}"
+    try:
+        found: object = convert_values(texts, source, target)
+    except InvalidValue as exc:
+        found = str(exc)
+    assert found == expected
+
+
+def test_many_values_are_converted_too() -> None:
+    """Beyond a few, by the array; a value that is no text is refused in either case."""
+    ids = [f"{number:032x}" for number in range(200)]
+    assert convert_values(convert_values(ids, "gid_hex", "base62"), "base62", "gid_hex") == ids
+    for values in ([7], [*ids, 7]):
+        with pytest.raises(InvalidType, match="column 'id': ids in gid_hex are text, not 7"):
+            convert_values(values, "gid_hex", "base62")

@@ -236,3 +236,22 @@ def test_an_open_reader_sees_what_is_loaded_since(airports: Airports) -> None:
     current = store.versions("weather").current
     store.serve("weather", current - 1)
     assert airports.value(TEMP, reader) == 30.0
+
+
+def test_the_server_says_whose_fault_a_change_is(airports: Airports) -> None:
+    """A table that lacks what the registry says is the store's, and what is unloaded is not there."""
+    pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
+    from fastapi.testclient import TestClient
+
+    from jukebox.serving.server import make_app
+
+    airports.load(TEMP, WIND, table="weather")
+    body = {"features": [TEMP], "entities": [JFK], "at": NOON.isoformat()}
+    with TestClient(make_app(airports.reader()), raise_server_exceptions=False) as client:
+        assert client.post("/v1/features:read", json=body).json()["vectors"][0][TEMP]["value"] == 20.0
+        airports.load(WIND, table="weather", replace=True)
+        lacking = client.post("/v1/features:read", json=body)
+        assert (lacking.status_code, "has no column 'temp'" in lacking.json()["error"]) == (503, True)
+        online_load.unload(registry=airports.place.registry, features=[TEMP, WIND])
+        unloaded = client.post("/v1/features:read", json=body)
+        assert (unloaded.status_code, "not been loaded online" in unloaded.json()["error"]) == (404, True)

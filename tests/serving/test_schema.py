@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 OURS = {500, 501, 502, 503}  # 504 is the answer to the timeout that a request has itself
-PATHS = ["read", "describe", "read of a model", "predict", "model", "healthz", "readyz", "metrics"]
+PATHS = [
+    "read",
+    "describe",
+    "read of a model",
+    "predict",
+    "predict of a version",
+    "model",
+    "healthz",
+    "readyz",
+    "metrics",
+]
 QUIET = settings(
     max_examples=20,
     deadline=None,

@@ -89,10 +89,25 @@ def test_a_models_features_are_told_and_read(client: TestClient) -> None:
         (READ, {"features": [TEMP], "entities": [{"airport": "JFK"}], "at": "2024-01-01"}, 400, "'at' has no zone"),
         (READ, {"features": [TEMP], "entities": [{"airport": "JFK"}], "timeout": 0}, 400, "timeout"),
         (READ, {"features": [], "entities": []}, 400, "no feature"),
+        (
+            READ,
+            {"features": "temp", "entities": [{}]},
+            400,
+            "features is 'temp'; it takes a list of names, or a mapping",
+        ),
+        (READ, {"features": None, "entities": [{}]}, 400, "no feature is asked for"),
+        (READ, {"features": [7], "entities": [{}]}, 400, "asks for 7; it asks for features by name"),
+        (READ, {"features": [[TEMP]], "entities": [{}]}, 400, "it takes a list of names, or a mapping from them"),
+        (
+            READ,
+            {"features": {TEMP: {"keys": {"origin": {"identifier": "base62"}}}}, "entities": [{}]},
+            400,
+            "wanted as iata",
+        ),
         (READ, {"features": [TEMP, TEMP], "entities": [{}]}, 400, "asked for twice"),
         (READ, {"features": {TEMP: {"colum": "x"}}, "entities": [{}]}, 400, "colum"),
         (READ, {"features": {TEMP: {"last_non_null": True}}, "entities": [{}]}, 400, "last_non_null"),
-        (READ, {"features": ["\ud800"], "entities": [{}]}, 400, "unicode"),
+        (READ, {"features": ["\ud800"], "entities": [{}]}, 400, "is no feature name"),
         (READ, {"features": [TEMP], "entities": [{"airport": "\ud800"}]}, 400, "surrogates"),
         (READ, {"features": [TEMP], "entities": ["JFK"]}, 400, "entities.0"),
         (READ, {"features": [TEMP]}, 400, "entities: Field required"),
@@ -117,6 +132,13 @@ def test_bytes_that_are_no_request_are_refused(client: TestClient, body: bytes) 
     answer = client.post(READ, content=body)
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+def test_a_body_that_is_no_json_is_said_to_be_none(client: TestClient) -> None:
+    """With the character where it breaks off."""
+    assert client.post(READ, content=b'{"entities":[').json() == {
+        "error": "the body is no JSON: Expecting value, at character 13"
+    }
 
 
 def test_values_that_json_has_no_type_for() -> None:

@@ -46,6 +46,10 @@ _NONE = 255
 # Five digits of base 62 fit into 30 bits, so that a product with 32 bits and a carry fits into 64.
 _DIGITS, _STEP, _LIMBS = 5, np.uint64(62**5), 4
 _LENGTHS = {BASE62: 22, GID_HEX: 32}
+_FEW, _ABOVE = 64, 2**128
+_BASE62_LETTERS = _ALPHABET.tobytes().decode("ascii")
+_BASE62_VALUES = {letter: value for value, letter in enumerate(_BASE62_LETTERS)}
+_BASE62_DIGITS, _HEX_DIGITS = frozenset(_BASE62_LETTERS), frozenset("0123456789abcdefABCDEF")
 
 
 def conversion(source: str, target: str) -> Callable[[Conversion], Conversion]:
@@ -110,6 +114,11 @@ def convert_values(ids: Sequence[Any], source: str, target: str, *, column: str 
     wrong = next((value for value in ids if value is not None and not isinstance(value, str)), None)
     if wrong is not None:
         raise InvalidType(f"column '{column}': ids in {source} are text, not {wrong!r}")
+    of_one = _OF_ONE.get(CONVERSIONS.get((source, target))) if len(ids) <= _FEW else None
+    if of_one is not None:
+        few = [None if value is None else of_one(value) for value in ids]
+        if few.count(None) == ids.count(None):
+            return few
     try:
         texts = pa.array(ids, pa.string())
     except UnicodeEncodeError as exc:
@@ -161,6 +170,29 @@ def _base62(ids: pa.Array) -> pa.Array:
     nibbles = nibbles[within]
     octets = np.ascontiguousarray(nibbles[:, ::2] << 4 | nibbles[:, 1::2])
     return _text(_ALPHABET[_to_base62(octets.view(">u4").astype(np.uint64))], good)
+
+
+def _gid_hex_of_one(text: str) -> str | None:
+    if len(text) != _LENGTHS[BASE62] or not _BASE62_DIGITS.issuperset(text):
+        return None
+    number = 0
+    for letter in text:
+        number = number * 62 + _BASE62_VALUES[letter]
+    return f"{number:032x}" if number < _ABOVE else None
+
+
+def _base62_of_one(text: str) -> str | None:
+    if len(text) != _LENGTHS[GID_HEX] or not _HEX_DIGITS.issuperset(text):
+        return None
+    number, letters = int(text, 16), []
+    for _ in range(_LENGTHS[BASE62]):
+        number, digit = divmod(number, 62)
+        letters.append(_BASE62_LETTERS[digit])
+    return "".join(reversed(letters))
+
+
+# An array of one costs a hundred times what its one id costs; where one of a few is none, the array says which.
+_OF_ONE: dict[Conversion | None, Callable[[str], str | None]] = {_gid_hex: _gid_hex_of_one, _base62: _base62_of_one}
 
 
 def _letters(ids: pa.Array, identifier: str) -> tuple[Bytes, Truths]:
