@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,10 @@ class SavedModel:
         # Its libraries in C++ tell of missing graphics cards; what fails is raised besides.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
-            import tensorflow as tf
+            with warnings.catch_warnings():
+                # It warns of every Python that is near its end.
+                warnings.simplefilter("ignore", FutureWarning)
+                import tensorflow as tf
         except ImportError as exc:
             raise MissingDependency.of("tensorflow", "tfx") from exc
         self._tf = tf
