@@ -26,7 +26,7 @@ from jukebox.engine.label_keys import Written
 from jukebox.engine.requests import Entry
 from jukebox.engine.served_files import fingerprint, format_of
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, NoPartition, StorageError, reason
-from jukebox.formats.files import source_files
+from jukebox.formats.files import is_data, source_files
 from jukebox.storage import place_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ ABOUT = pa.schema([(REQUEST_ID, pa.string()), (POSITION, pa.int32()), (MODEL, pa
 STATUS_TYPE = pa.string()
 FRESH, STALE = "fresh", "stale"
 KEY = "key:"
-_DATES, _MAX_AGE, _ROLE, _WRITTEN = "date=*", "max_age", "key.", "identifier."
+_OF_DATES, _MAX_AGE, _ROLE, _WRITTEN = "date=*/*", "max_age", "key.", "identifier."
 _LARGE = "large integer"
 _KEY_TYPES = {
     "bool": pa.bool_(),
@@ -196,16 +196,9 @@ def _take_in(fields: dict[str, tuple[pa.DataType, Place]], field: pa.Field, file
 
 def _files(path: Place) -> Sequence[Place]:
     try:
-        dates = sorted(folder for folder in path.glob(_DATES) if folder.is_dir())
-        return [file for folder in dates for file in _found(folder)] or source_files(path)
+        # In the folders at once: an object store does not list folders that are nothing but names.
+        return sorted(file for file in path.glob(_OF_DATES) if is_data(file.name)) or source_files(path)
     except NoPartition as exc:
         raise NoPartition(f"there is no log of served features at {path}: {reason(exc)}") from exc
     except OSError as exc:
         raise StorageError(f"{path} cannot be listed: {reason(exc)}") from exc
-
-
-def _found(folder: Place) -> Sequence[Place]:
-    try:
-        return source_files(folder)
-    except NoPartition:
-        return []
