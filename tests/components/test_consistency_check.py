@@ -225,3 +225,12 @@ def test_the_lineage_knows_the_log_the_features_and_the_statistics(serving: Serv
         ("jukebox.Feature", f"{TEMP}@1"),
     }
     assert made.type == "jukebox.Consistency"
+
+
+def test_a_null_key_is_replayed_as_none_whatever_else_the_entity_has(serving: Serving) -> None:
+    """The name that was looked at first counts, with a null too: another one beside it was not read by."""
+    entities = [{"origin": None, "airport": "JFK"}, {"airport": "JFK"}, {"origin": "LGA", "airport": "JFK"}]
+    serving.serve(("a", entities, LATER), features=[WIND])
+    assert serving.logged()[f"{WIND}@1"].to_pylist() == [None, 1.0, 1.0]
+    told = serving.check()["wind@1"]
+    assert (told["cells"], counts(told)) == (3, {})

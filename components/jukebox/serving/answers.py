@@ -77,8 +77,8 @@ def _columns(rows: Sequence[Row | None], width: int) -> list[Sequence[Any]]:
 def served(lookup: Lookup, request: Request, model: str | None, vectors: FeatureVectors) -> Served:
     """Return what is told of a round; a moment without a zone is told as UTC's, of which it was read."""
     at = request.moment if request.moment.tzinfo is not None else request.moment.replace(tzinfo=timezone.utc)
-    names = dict.fromkeys(name for read in lookup.tables for way in read.ways for name in way.names)
-    entities = [{name: entity[name] for name in names if name in entity} for entity in request.entities]
+    ways = dict.fromkeys(way for read in lookup.tables for way in read.ways)
+    entities = [{name: entity[name] for way in ways for name in way.used(entity)} for entity in request.entities]
     return Served(request.id, at, entities, ServedFeatures(partial(_told, lookup, vectors.columns)), model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jukebox.core import identifiers
@@ -52,19 +53,23 @@ class Way:
 
     def key(self, entity: Mapping[str, Any]) -> dict[str, Any]:
         """Return the key columns of ``entity``; raises MissingColumn with the names that would do."""
-        if len(self.keys) == 1:
-            [(given, column)] = self.keys
-            if given in entity:
-                return {column: entity[given]}
-            for name in self.other_names:
-                if name in entity:
-                    return {column: entity[name]}
-        missing = [name for name, _ in self.keys if name not in entity]
+        names = self.used(entity)
+        missing = [name for name in names if name not in entity]
         if missing:
-            names = " or ".join(map(repr, [*missing, *self.other_names] if len(self.keys) == 1 else missing[:1]))
+            wanted = " or ".join(map(repr, [missing[0], *self.other_names]))
             there = ", ".join(map(repr, entity)) or "nothing"
-            raise MissingColumn(f"feature '{self.feature}' is read by {names}, and the entity has {there}")
-        return {column: entity[name] for name, column in self.keys}
+            raise MissingColumn(f"feature '{self.feature}' is read by {wanted}, and the entity has {there}")
+        return {column: entity[name] for name, (_, column) in zip(names, self.keys, strict=True)}
+
+    def used(self, entity: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names that ``entity`` gives the key by: of several that would do the first, be it null."""
+        if not self.other_names or self._own[0] in entity:
+            return self._own
+        return next(((name,) for name in self.other_names if name in entity), self._own)
+
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.keys)
 
     @property
     def names(self) -> tuple[str, ...]:
