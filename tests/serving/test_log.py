@@ -13,7 +13,7 @@ from jukebox.engine.served_logs import open_log
 from jukebox.errors import InvalidValue, StorageError
 from jukebox.serving.feature_log import FeatureLog
 from jukebox.serving.log_buffers import is_sampled
-from jukebox.serving.served import Served, ServedFeature
+from jukebox.serving.served import Served, ServedFeature, ServedFeatures
 from tests.components.limits import unwritable
 from tests.serving.logs import NOON, QUEUE, TEMP, files, in_each_format, rows, served
 
@@ -42,6 +42,20 @@ def test_every_vector_is_a_row_with_all_that_was_known_of_it(tmp_path: Path, sto
     }
     assert (other["position"], other["key:user:large integer"], other[TEMP]) == (1, 2**63, None)
     assert (log.counts.offered, log.counts.written, log.counts.files, log.counts.waiting) == (2, 2, 2, 0)
+
+
+def test_what_was_served_is_put_together_when_somebody_looks_and_once() -> None:
+    """A reader tells of its round in no time; the log's thread has it."""
+    made: list[int] = []
+
+    def features() -> list[ServedFeature]:
+        made.append(1)
+        return [ServedFeature(TEMP, [1.0], [None], ["fresh"]), ServedFeature(QUEUE, [2], [None], ["fresh"])]
+
+    told = Served("r", NOON, [{"user": 1}], ServedFeatures(features))
+    assert made == []
+    assert [each.feature for each in told.features] == [told.features[0].feature, QUEUE]
+    assert (len(told.features), len(told.features[:1]), made) == (2, 1, [1])
 
 
 @in_each_format

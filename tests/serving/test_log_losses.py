@@ -183,8 +183,11 @@ def test_many_threads_lose_nothing(tmp_path: Path) -> None:
 
 def test_the_servers_metrics_tell_what_becomes_of_vectors(tmp_path: Path) -> None:
     """Whatever is dropped can be seen from outside."""
-    metrics = pytest.importorskip("jukebox.serving.server.metrics", reason="pip install 'jukebox[serve]' brings it")
-    told = metrics.Metrics(lambda: 0)
+    for name in ("fastapi", "prometheus_client"):
+        pytest.importorskip(name, reason="pip install 'jukebox[serve]' brings it")
+    from jukebox.serving.server.metrics import Metrics
+
+    told = Metrics(lambda: 0)
     log = FeatureLog(str(tmp_path), capacity=1)
     told.logs(lambda: log.counts)
     log(served({"user": 1}, {"user": 2}))
