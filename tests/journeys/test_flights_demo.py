@@ -22,7 +22,7 @@ pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[2]
 TEMPERATURE = "/airport/flights-weather/temp"
-STEPS = 23
+STEPS = 28
 
 
 @dataclass(frozen=True)
