@@ -54,6 +54,8 @@ class Way:
     def key(self, entity: Mapping[str, Any]) -> dict[str, Any]:
         """Return the key columns of ``entity``; raises MissingColumn with the names that would do."""
         names = self.used(entity)
+        if len(names) == 1 and names[0] in entity:
+            return {self.keys[0][1]: entity[names[0]]}
         missing = [name for name in names if name not in entity]
         if missing:
             wanted = " or ".join(map(repr, [missing[0], *self.other_names]))
