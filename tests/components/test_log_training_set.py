@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from jukebox.engine import served_records
 from jukebox.errors import (
     InvalidValue,
     NoPartition,
@@ -44,6 +45,21 @@ def test_labels_keep_their_number_and_order_and_get_what_was_served(serving: Ser
     assert made.details["log"]["logged"] == 4
     [temp, _] = made.details["features"]
     assert (temp["answered"], temp["unanswered_too_old"], temp["greatest_age_us"]) == (1, 3, 3_600_000_000)
+
+
+def test_the_same_log_in_either_format_makes_the_same_training_set(serving: Serving) -> None:
+    """Row by row, with the same fingerprint."""
+    serving.place.weather(DAYS[2], [("JFK", at("03 18:00"), at("03 19:00"), 0.1, None)])
+    serving.load("weather")
+    serving.load_online([TEMP, WIND])
+    serving.serve(("d", JFK, at("03 19:30")), features=[TEMP, WIND])
+    rows, labels = serving.logged(), outcomes("d", "a", "b", "c", "d")
+    made = serving.stitch(labels)
+    for file in serving.log.rglob("*.parquet"):
+        file.unlink()
+    served_records.write(serving.log / "one.tfrecord.gz", rows.to_batches(), schema=rows.schema)
+    assert serving.stitch(labels, out=str(serving.place.root / "again")).fingerprint == made.fingerprint
+    assert serving.stitched()["temp"].to_pylist()[0] == 0.1
 
 
 def test_a_log_in_both_formats_is_one_log(serving: Serving) -> None:
