@@ -9,13 +9,18 @@ import resource
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jukebox.core.lineage import features_of, models_of
 from jukebox.examples.flights.request import FEATURES
 from jukebox.features import FeatureName
+from jukebox.serving import FeatureReader
+from jukebox.serving.server.predicting import Predictor
+from jukebox.serving.server.saved_models import SavedModel
 from jukebox.stores import open_lineage
 
 pytestmark = pytest.mark.heavy
@@ -127,3 +132,28 @@ def test_a_second_run_reuses_all_steps_at_half_the_cost_or_less(first: Run, seco
     assert f"{STEPS} of {STEPS} steps were unchanged" in second.out
     shown = [run.out.split("the registered features")[1].split("\ndone in")[0] for run in (first, second)]
     assert shown[0] == shown[1]
+
+
+def test_the_server_predicts_what_the_model_does_of_the_examples_it_was_trained_on(root: Path, first: Run) -> None:
+    """Values in JSON reach the model as the very bytes of the training set: their scores are equal to the bit."""
+    import tensorflow as tf
+
+    assert first.steps
+    [pushed] = (root / "serving").iterdir()
+    model = SavedModel(str(pushed))
+    predictor = Predictor(model, FeatureReader.for_model(str(pushed), f"mlmd+sqlite://{root}/metadata.db"))
+    file = min(root.glob("pipeline/PointInTimeJoin/training_set/*/Split-eval/*"))
+    raw = [example.numpy() for example in tf.data.TFRecordDataset(str(file), "GZIP").take(200)]
+    [scores] = model.run(None, {"examples": raw}).values()
+    instances = [instance(tf.train.Example.FromString(each)) for each in raw]
+    assert predictor.rows(None, instances) == scores.tolist()
+
+
+def instance(example: Any) -> dict[str, Any]:
+    """Return an example as a caller would write it in JSON, with a null for what is missing."""
+    values = dict.fromkeys(name.rpartition("/")[2] for name in FEATURES)
+    for name, feature in example.features.feature.items():
+        [value] = getattr(feature, feature.WhichOneof("kind")).value
+        values[name] = value.decode() if isinstance(value, bytes) else value
+    time = datetime.fromtimestamp(values["sched_dep"] / 1_000_000, timezone.utc)
+    return json.loads(json.dumps(values | {"sched_dep": time.isoformat()}))
