@@ -111,14 +111,18 @@ def estimates(store: str, found: Sequence[Estimate], prices: Prices, *, as_json:
     names = ["table", "rows read", "keys", "bytes"]
     if priced:
         names += ["node-seconds", "USD to write", "USD a month"]
-        sums = [(p.node_seconds, p.writing, p.storing) for p in costs if p is not None]
-        rows = [(*row, *(f"{part:.4g}" for part in each)) for row, each in zip(rows, sums, strict=True)]
+        sums = [(f"{p.node_seconds:,.4g}", _usd(p.writing), _usd(p.storing)) for p in costs if p is not None]
+        rows = [(*row, *each) for row, each in zip(rows, sums, strict=True)]
     table(f"nothing is loaded; a load into {near_store(store)} would send", names, rows)
     if priced:
         typer.echo(
             f"before compression, at {prices.node_hour:g} USD a node and hour, {prices.gib_month:g} USD a GiB and "
             f"month, {prices.rows_a_second:,g} rows of 1 KB a second and node; --prices takes your own"
         )
+
+
+def _usd(amount: float) -> str:
+    return "under 0.01" if 0 < amount < 0.01 else f"{amount:,.2f}"  # noqa: PLR2004 - a cent
 
 
 def vector(found: FeatureVector, *, as_json: bool) -> None:

@@ -154,10 +154,10 @@ def of_dates(parts: Sequence[Partition], days: Sequence[date] | None) -> tuple[P
     missing = [day for day in days if day not in there]
     if missing:
         endpoint = parts[0].manifest.details["endpoint"]
+        span = f"{len(there)} dates from {min(there)} to {max(there)}" if len(there) > 1 else f"{min(there)} alone"
         more = f" and {len(missing) - 1} other dates" if len(missing) > 1 else ""
         raise NoPartition(
-            f"'{endpoint}' is not loaded offline for {missing[0]}{more}; it is for {len(there)} dates "
-            f"from {min(there)} to {max(there)}"
+            f"'{endpoint}' is not loaded offline for {missing[0]}{more}; it is for {span}"
         )
     return tuple(there[day] for day in days)
 
