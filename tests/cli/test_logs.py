@@ -39,6 +39,11 @@ def test_a_training_set_of_a_log_is_told_with_where_its_values_come_from(jukebox
         ["wind", "0", "0", "3", "0"],
     ]
     assert lines[-1] == "3 of 3 labels were logged"
+    write(serving.place.root / "clicks.parquet", outcomes("b", "a", "a", origin=["LGA", "LGA", "SFO"]))
+    assert jukebox.done(*command, "--out", "out").splitlines()[-2:] == [
+        "3 of 3 labels were logged",
+        "2 labels with another key than was served; the served one is used",
+    ]
     assert jukebox.done("show", "out").splitlines()[0] == lines[0]
     assert "was stitched from the log" in jukebox.refused("verify", "out")
 

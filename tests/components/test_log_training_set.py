@@ -140,6 +140,16 @@ def test_of_two_rows_of_one_request_the_first_served_counts_and_the_other_is_cou
     assert (made.details["log"]["duplicates"], made.details["log"]["without_request_id"]) == (2, 1)
 
 
+def test_labels_of_another_key_than_was_served_are_counted(serving: Serving) -> None:
+    """The log's key counts; nulls, other kinds and what was not logged are no other key."""
+    labels = outcomes(
+        "a", "b", "c", "x", origin=["JFK", "JFK", None, "SFO"], dest=[1.5] * 4, t=times(*["02 07:30"] * 4)
+    )
+    made = serving.stitch(labels, label_time="t")
+    assert made.details["log"]["other_keys"] == 1
+    assert serving.stitch(outcomes("a", "b")).details["log"]["other_keys"] == 0
+
+
 def test_requests_of_several_entities_are_told_apart_by_position(serving: Serving) -> None:
     """Without one it is an error; a position that was not served was not logged."""
     serving.serve(("m", [LGA, JFK, LGA], at("03 19:00")), features=[TEMP, WIND])

@@ -66,6 +66,8 @@ def stitched(made: Manifest) -> None:
     told = f"{about['logged']:,} of {counted(made.rows, 'label')} were logged"
     others = [f"{about[name]:,} {what}" for name, what in _OTHERS.items() if about[name]]
     typer.echo(f"{told}; in the log {' and '.join(others)}" if others else told)
+    if about["other_keys"]:
+        typer.echo(f"{counted(about['other_keys'], 'label')} with another key than was served; the served one is used")
 
 
 _OTHERS = {"duplicates": "later rows of the same request", "without_request_id": "rows without a request id"}

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jukebox.core import rowkeys
 from jukebox.core.fingerprints import Fingerprint
 from jukebox.engine.joining import shards
 from jukebox.engine.labels import label_schema, read_labels
@@ -77,6 +78,26 @@ class LabelledLog:
         self._require(about, unlogged & null, f"were not logged and have no '{self.label_time}'")
         kind = pa.timestamp("ns" if times.type.unit == "ns" else "us", "UTC")
         return pc.if_else(pa.array(unlogged), times.cast(kind), pa.scalar(None, kind))
+
+    def other_keys(self, schema: pa.Schema, found: Matched) -> int:
+        """Return how many labels have, under the name of a key and of its kind, another than they were served for."""
+        keys = {name: columns[0] for name in schema.names if (columns := self._served_keys(name, schema))}
+        kinds = pa.schema([schema.field(name) for name in keys])
+        labels = pa.Table.from_batches(read_labels(self.labels, kinds), kinds) if keys else kinds.empty_table()
+        served = rows_at(self.log, found.rows, keys.values())
+        other = np.zeros(len(found.rows), np.bool_)
+        for name, column in keys.items():
+            same = pc.equal(labels[name].cast(served[column].type, safe=False), served[column])
+            other |= ~np.asarray(pc.fill_null(same, True).to_numpy(), np.bool_)
+        return int(np.count_nonzero(other))
+
+    def _served_keys(self, name: str, schema: pa.Schema) -> list[str]:
+        if name not in self.log.key_names:
+            return []
+        try:
+            return self.log.keys(name, rowkeys.kind(schema.field(name).type))
+        except InvalidType:
+            return []
 
     def _require(self, about: pa.Table, wrong: np.ndarray, what: str) -> None:
         rows = np.flatnonzero(wrong)

@@ -134,7 +134,7 @@ def make_stitched_set(
     partitions = () if plan is None else plan.partitions
     inputs = [Source(source.labels, labels), Source(source.log.path, source.log.fingerprint())]
     inputs += [Source(str(part.path), part.manifest.fingerprint) for part in partitions]
-    details = {"splits": splits, "features": told, "log": _matches(source, found)}
+    details = {"splits": splits, "features": told, "log": _matches(source, schema, found)}
     return _manifest(request, content, inputs, details).write(out)
 
 
@@ -246,7 +246,8 @@ def _told(each: Wanted, column: StitchedColumn, proofs: Mapping[str, ColumnProof
     return {**about, **rules, "column": member.column, **column.told(examined)}
 
 
-def _matches(source: LabelledLog, found: Matched) -> dict[str, Any]:
+def _matches(source: LabelledLog, schema: pa.Schema, found: Matched) -> dict[str, Any]:
     columns = {"request_id": source.request_id, "position": source.position, "label_time": source.label_time}
     counts = {"logged": found.logged, "unlogged": len(found.rows) - found.logged}
-    return {**columns, **counts, "duplicates": found.duplicates, "without_request_id": found.nameless}
+    rows = {"duplicates": found.duplicates, "without_request_id": found.nameless}
+    return {**columns, **counts, **rows, "other_keys": source.other_keys(schema, found)}
