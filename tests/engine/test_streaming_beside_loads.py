@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from jukebox import offline_load, online_load
-from jukebox.engine import feature_tables, online_tables
+from jukebox.engine import catalog, feature_tables, online_tables
 from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.streaming import Sink
 from jukebox.engine.streaming_events import Event
@@ -71,9 +71,9 @@ def sent(number: int, user: str, at: datetime) -> Event:
 class Streaming(threading.Thread):
     """Events of several days, in batches and out of order, until it is told to end."""
 
-    def __init__(self, here: Stage, days: int) -> None:
+    def __init__(self, here: Stage, days: int, first: int = 0) -> None:
         super().__init__()
-        self.here, self.days = here, days
+        self.here, self.days, self.first = here, days, first
         self.events: list[tuple[str, datetime, int]] = []
         self.ending, self.turn, self.failed = threading.Event(), threading.Lock(), []
 
@@ -82,7 +82,7 @@ class Streaming(threading.Thread):
         try:
             with closing(Sink(self.here.destination)) as sink:
                 while not self.ending.is_set() and len(self.events) < 3_000:
-                    some = [self._next(len(self.events) + n) for n in range(7)]
+                    some = [self._next(self.first + len(self.events) + n) for n in range(7)]
                     with self.turn:
                         assert sink.take([sent(n, user, at) for user, at, n in some]).rows == len(some)
                         self.events += some
@@ -243,3 +243,35 @@ def test_an_empty_offline_load_keeps_it_too(tmp_path: Path) -> None:
 
     write_partition(str(tmp_path), DAY, source(), replace(ABOUT, schema=dict.fromkeys(SCHEMA.names, "null")))
     assert held(tmp_path) == [2]
+
+
+def test_a_date_that_comes_while_features_are_looked_up_makes_no_second_table(
+    here: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both features are loaded into one online table, though the first was looked up before the date was known."""
+    real, seen = catalog.partitions_of, []
+
+    def slow(*given: Any) -> Any:
+        found = real(*given)
+        if not seen:
+            seen.append(found)
+            with closing(Sink(here.destination)) as sink:
+                sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
+        return found
+
+    monkeypatch.setattr(catalog, "partitions_of", slow)
+    made = load_online(here)
+    assert [len(table["features"]) for table in made.details["tables"]] == [2]
+    assert here.online("u1") == {"u1": (7, utc("02T08:00"))}
+
+
+def test_two_streams_and_flips_of_a_version_lose_nothing(here: Stage) -> None:
+    """Two processes' worth of streams to the same table, while its version is replaced six times."""
+    streams = [Streaming(here, days=2, first=first) for first in (0, 100_000)]
+    for each in streams:
+        each.start()
+    for _ in range(6):
+        load_online(here, replace=True)
+    events = [row for each in streams for row in each.ended()]
+    assert here.online(*USERS) == newest([*((user, START, -1) for user in USERS), *events])
+    assert sorted(row[2] for row in here.offline()) == sorted([-1] * 20 + [n for _, _, n in events])

@@ -156,9 +156,7 @@ def of_dates(parts: Sequence[Partition], days: Sequence[date] | None) -> tuple[P
         endpoint = parts[0].manifest.details["endpoint"]
         span = f"{len(there)} dates from {min(there)} to {max(there)}" if len(there) > 1 else f"{min(there)} alone"
         more = f" and {len(missing) - 1} other dates" if len(missing) > 1 else ""
-        raise NoPartition(
-            f"'{endpoint}' is not loaded offline for {missing[0]}{more}; it is for {span}"
-        )
+        raise NoPartition(f"'{endpoint}' is not loaded offline for {missing[0]}{more}; it is for {span}")
     return tuple(there[day] for day in days)
 
 
