@@ -41,7 +41,27 @@ def test_every_vector_is_a_row_with_all_that_was_known_of_it(tmp_path: Path, sto
         f"{TEMP} status": "fresh",
     }
     assert (other["position"], other["key:user:large integer"], other[TEMP]) == (1, 2**63, None)
-    assert (log.counts.offered, log.counts.written, log.counts.files, log.counts.waiting) == (2, 2, 2, 0)
+    assert (log.counts.offered, log.counts.written, log.counts.files, log.counts.waiting) == (2, 2, 1, 0)
+
+
+@in_each_format
+def test_requests_for_whatever_features_share_a_file(tmp_path: Path, storage: str) -> None:
+    """Else all who ask for others make files of their own; two types of one column alone do not go into one."""
+    with FeatureLog(str(tmp_path), storage_format=storage) as log:
+        for n in range(60):
+            names = [f"/entity/user/component/plays/name/f{k}@1" for k in (n % 7, n % 11 + 7, n + 20)]
+            log(Served(str(n), NOON, [{"user": n}], [ServedFeature(name, [n], [None], ["fresh"]) for name in names]))
+    assert (log.counts.written, log.counts.files) == (60, 1)
+    for row in rows(tmp_path):
+        n = row["key:user:integer"]
+        there = {name: value for name, value in row.items() if row.get(f"{name} status") is not None}
+        assert there == {f"/entity/user/component/plays/name/f{k}@1": n for k in (n % 7, n % 11 + 7, n + 20)}
+    with FeatureLog(str(tmp_path / "types"), storage_format=storage) as log:
+        for value in (1, "one", None):
+            log(Served("r", NOON, [{"user": 1}], [ServedFeature(TEMP, [value], [None], ["fresh"])]))
+    assert (log.counts.written, log.counts.files) == (3, 2)
+    columns = [open_log(str(file)).read([TEMP]) for file in (tmp_path / "types").rglob("served-*")]
+    assert sorted(len(batch) for batches in columns for batch in batches) == [1, 2]
 
 
 def test_what_was_served_is_put_together_when_somebody_looks_and_once() -> None:

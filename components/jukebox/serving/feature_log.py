@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.served_files import storage_format as format_named
 from jukebox.errors import InvalidValue, reason
-from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed
+from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed, together, write
 from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -65,11 +65,12 @@ class FeatureLog:
 
     A call puts the round into a queue and returns: it never waits and never raises. A thread takes ``sample`` of the
     keys, each with all of its vectors or with none (``sample_by`` names the parts of the key that decide), and writes
-    a file when ``rotate_bytes`` are held, or ``rotate_seconds`` after its first vector. A file is there whole or not
-    at all: a crash loses what was not written yet. At most ``capacity`` vectors wait for the thread, others are
-    dropped and counted. Where a file cannot be written its vectors are lost and counted, Python's ``logging`` is told
-    once, and once more when files are written again. ``storage_format`` is ``parquet`` or ``tfrecord``.
-    May be made before a server forks: each process has a thread and files of its own, as have servers of one folder.
+    a file, of whatever was asked for, when ``rotate_bytes`` are held, or ``rotate_seconds`` after its first vector.
+    A file is there whole or not at all: a crash loses what was not written yet. At most ``capacity`` vectors wait for
+    the thread, others are dropped and counted. Where a file cannot be written its vectors are lost and counted,
+    Python's ``logging`` is told once, and once more when files are written again. ``storage_format`` is ``parquet`` or
+    ``tfrecord``. May be made before a server forks: each process has a thread and files of its own, as have servers of
+    one folder.
 
     Raises InvalidValue for limits of nothing, a share beyond 0 to 1 and another format, and StorageError where nothing
     can be written below ``folder``.
@@ -165,12 +166,13 @@ class FeatureLog:
             with contextlib.suppress(queue.Empty):
                 told = self._told.get(timeout=min(_WAKE, self._rotate[1]))
             if isinstance(told, threading.Event):
-                self._write(list(self._buffers))
+                self._write()
                 told.set()
             elif told is not None:
                 self._take(*told)
                 time.sleep(_GATHER if self._told.empty() else 0)
-            self._write(self._due())
+            if self._is_due():
+                self._write()
 
     def _take(self, served: Served, entities: Entities) -> None:
         vectors = len(entities)
@@ -189,24 +191,30 @@ class FeatureLog:
             self._queued -= vectors
             self._add(told)
 
-    def _due(self) -> list[Hashable]:
+    def _is_due(self) -> bool:
         most, longest = self._rotate
-        now, held = time.monotonic(), sum(buffer.bytes for buffer in self._buffers.values())
-        return [shape for shape, buffer in self._buffers.items() if held >= most or now - buffer.since >= longest]
+        now, buffers = time.monotonic(), self._buffers.values()
+        return sum(each.bytes for each in buffers) >= most or any(now - each.since >= longest for each in buffers)
 
-    def _write(self, shapes: list[Hashable]) -> None:
-        for shape in shapes:
-            buffer = self._buffers.pop(shape)
+    def _write(self) -> None:
+        buffers, self._buffers = list(self._buffers.values()), {}
+        settled = [batch for buffer in buffers for batch in buffer.settled()]
+        self._count({"failed": sum(buffer.failed for buffer in buffers)}, [buffer.error for buffer in buffers])
+        for batches in together(settled):
+            rows = sum(batch.num_rows for batch in batches)
             try:
-                path = buffer.write(self.folder, self._format)
-                told = {"written": buffer.rows, "files": int(path is not None), "failed": buffer.failed}
-                self._say_written(buffer.rows)
+                write(batches, self.folder, self._format)
             except Exception as exc:  # noqa: BLE001 - a full disk is counted, and reads go on
-                told, buffer.error = {"failed": buffer.rows + buffer.failed}, reason(exc)
-                self._say_lost(buffer.rows, buffer.error)
-            with self._lock:
-                self._error = buffer.error or self._error
-                self._add(told)
+                self._say_lost(rows, reason(exc))
+                self._count({"failed": rows}, [reason(exc)])
+            else:
+                self._say_written(rows)
+                self._count({"written": rows, "files": 1})
+
+    def _count(self, told: Mapping[str, int], errors: Iterable[str | None] = ()) -> None:
+        with self._lock:
+            self._error = next((error for error in errors if error is not None), self._error)
+            self._add(told)
 
     def _say_lost(self, rows: int, why: str) -> None:
         if self._lost == 0:

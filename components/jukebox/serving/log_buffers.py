@@ -19,11 +19,10 @@ from jukebox.errors import InvalidValue, reason
 from jukebox.storage import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from jukebox.engine.served_files import StorageFormat
     from jukebox.serving.served import Served, ServedFeature
-    from jukebox.storage import Place
 
 Asked = tuple[Any, ...]
 """Which features a round has, and how they were asked for: equal for rounds of equal columns."""
@@ -148,36 +147,61 @@ class Buffer:
         halves = (slice(count // 2), slice(count // 2, None))
         return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]
 
-    def write(self, folder: str, storage: StorageFormat) -> Place | None:
-        """Make a new file of the log hold the rows, whole or not at all; None where there are none.
-
-        Raises StorageError, and InvalidType for columns that the format does not hold.
-        """
+    def settled(self) -> list[pa.RecordBatch]:
+        """Return the rows; those that have no place in a batch are counted in ``failed``, and ``error`` says why."""
         self._settle()
-        if not self._batches:
-            return None
-        now = datetime.now(timezone.utc)
-        name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{storage.SUFFIX}"
-        path = place_of(folder) / f"date={now.date().isoformat()}" / name
-        table = pa.Table.from_batches(_alike(self._batches)).combine_chunks()
-        storage.write(path, table.to_batches(), schema=table.schema)
-        return path
+        return self._batches
+
+
+def write(batches: Sequence[pa.RecordBatch], folder: str, storage: StorageFormat) -> None:
+    """Make a new file of the log hold the rows of ``batches``, which ``together`` put together, whole or not at all.
+
+    Raises StorageError, and InvalidType for columns that the format does not hold.
+    """
+    now = datetime.now(timezone.utc)
+    name = f"served-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{uuid.uuid4().hex[:8]}{storage.SUFFIX}"
+    path = place_of(folder) / f"date={now.date().isoformat()}" / name
+    table = pa.Table.from_batches(batches).combine_chunks()
+    storage.write(path, table.to_batches(), schema=table.schema)
+
+
+def together(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Yield the batches in groups of one schema each, as few as may be: a column that some lack is null there.
+
+    So requests for whatever features share a file. Two types of one column do not; a column of nulls alone has any.
+    """
+    groups: list[tuple[dict[str, pa.DataType], list[pa.RecordBatch]]] = []
+    for batch in batches:
+        fields = dict(zip(batch.schema.names, batch.schema.types, strict=True))
+        met = next((each for each in groups if _meet(each[0], fields)), None)
+        if met is None:
+            groups.append((fields, [batch]))
+        else:
+            types, held = met
+            types |= {name: kind for name, kind in fields.items() if pa.types.is_null(types.get(name, pa.null()))}
+            held.append(batch)
+    for types, held in groups:
+        schema = pa.schema(types.items())
+        yield [_under(schema, batch) for batch in held]
+
+
+def _meet(types: Mapping[str, pa.DataType], others: Mapping[str, pa.DataType]) -> bool:
+    return all(
+        kind == others[name] or pa.types.is_null(kind) or pa.types.is_null(others[name])
+        for name, kind in types.items()
+        if name in others
+    )
+
+
+def _under(schema: pa.Schema, batch: pa.RecordBatch) -> pa.RecordBatch:
+    there = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns = [
+        there[field.name].cast(field.type) if field.name in there else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _clock(times: Sequence[datetime | None]) -> pa.DataType | None:
     first = next((time for time in times if time is not None), None)
     return None if first is None else pa.timestamp("us", None if first.tzinfo is None else "UTC")
-
-
-def _alike(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Return the batches in one schema: a column of nulls alone in some has its type from the others."""
-    types: dict[str, pa.DataType] = {}
-    for batch in batches:
-        for each in batch.schema:
-            if pa.types.is_null(types.get(each.name, pa.null())):
-                types[each.name] = each.type
-    schema = pa.schema(types.items())
-    return [
-        pa.RecordBatch.from_arrays([batch.column(at).cast(kind) for at, kind in enumerate(schema.types)], schema=schema)
-        for batch in batches
-    ]
