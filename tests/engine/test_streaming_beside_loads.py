@@ -275,3 +275,18 @@ def test_two_streams_and_flips_of_a_version_lose_nothing(here: Stage) -> None:
     events = [row for each in streams for row in each.ended()]
     assert here.online(*USERS) == newest([*((user, START, -1) for user in USERS), *events])
     assert sorted(row[2] for row in here.offline()) == sorted([-1] * 20 + [n for _, _, n in events])
+
+
+def test_a_flip_between_the_two_writes_of_a_batch_has_the_batch(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version was not there when the online table was written, nor the rows offline when the load looked."""
+    real = Sink._write_online
+
+    def slow(*given: Any) -> Any:
+        done = real(*given)
+        load_online(here, replace=True)
+        return done
+
+    monkeypatch.setattr(Sink, "_write_online", slow)
+    with closing(Sink(here.destination)) as sink:
+        sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
+    assert here.online("u1") == {"u1": (7, utc("02T08:00"))}
