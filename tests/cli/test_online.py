@@ -103,3 +103,11 @@ def test_a_source_column_that_is_not_the_registered_one_is_refused(loaded: Termi
     """As an offline load does."""
     told = loaded.refused("load-online", "--features", json.dumps({TEMP: "temperature"}))
     assert f"'{TEMP}' is registered from column 'temp', the load says 'temperature'" in told
+
+
+def test_a_stream_on_beam_refuses_what_only_the_puller_does(loaded: Terminal) -> None:
+    """And a subscription that is none, before Beam is started."""
+    about = ("--data-endpoint", "weather", "--offline-table", "tables/stream", "--subscription")
+    told = loaded.refused("stream", *about, "projects/p/subscriptions/plays", "--idle", "3", "--", "--runner=X")
+    assert "--idle is for a stream without Beam" in told
+    assert "none of Pub/Sub's subscriptions" in loaded.refused("stream", *about, "plays", "--", "--runner=X")

@@ -59,7 +59,8 @@ def test_the_command_streams_a_subscription_on_beam(plays: Stage) -> None:
     command = ["jukebox", "stream", "--subscription", plays.subscription, "--data-endpoint", "plays"]
     command += ["--store", to.store, "--offline-table", to.offline_table, "--registry", to.registry]
     command += ["--dead-letter", refused.replace("subscriptions", "topics"), "--batch-seconds", "0.5"]
-    program = f"from jukebox.cli import main; import sys; sys.argv = {[*command, '--', '--direct_num_workers=1']!r}; main()"
+    command += ["--", "--direct_num_workers=1"]
+    program = f"from jukebox.cli import main; import sys; sys.argv = {command!r}; main()"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as running:
         try:
             end = time.monotonic() + WAIT
