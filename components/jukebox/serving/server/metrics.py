@@ -61,7 +61,3 @@ class Metrics:
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
-
-
-def _count(counts: Callable[[], LogCounts], outcome: str) -> int:
-    return int(getattr(counts(), outcome))
