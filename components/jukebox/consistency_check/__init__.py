@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jukebox.stores import Registry
 
 REPORT = "report.json"
+_SHOWN = 3
 
 
 def run(
@@ -86,7 +87,9 @@ def _stop(found: Mapping[str, Sequence[Consistency]], limits: Mapping[str, float
     checks = [each for some in found.values() for each in some]
     breaches = [told for each in checks for told in each.breaches(limits)]
     if breaches:
-        raise SkewFound("; ".join(breaches))
+        # The first cells of a few are enough to begin with; the report has those of all.
+        told = [f"{share}{first if place < _SHOWN else ''}" for place, (share, first) in enumerate(breaches)]
+        raise SkewFound("; ".join(told))
     if not any(each.cells for each in checks):
         raise InvalidValue(f"no cell of {', '.join(each.uri for each in checks) or 'an empty load'} could be compared")
 

@@ -76,8 +76,8 @@ class Consistency:
         """How many cells were compared."""
         return sum(each.cells for each in self.features)
 
-    def breaches(self, thresholds: Mapping[str, float]) -> list[str]:
-        """Return a sentence for each feature with a greater share of some kind of difference than is allowed."""
+    def breaches(self, thresholds: Mapping[str, float]) -> list[tuple[str, str]]:
+        """Return for each feature and kind of which more differs than is allowed how much it is, and the first cell."""
         return [
             _told(each, kind, count, thresholds[kind])
             for each in self.features
@@ -86,16 +86,19 @@ class Consistency:
         ]
 
 
-def _told(each: FeatureConsistency, kind: str, count: int, most: float) -> str:
+def _told(each: FeatureConsistency, kind: str, count: int, most: float) -> tuple[str, str]:
     share = f"{count} of {each.cells} cells ({count / each.cells:.2%}) of '{each.feature}' are {kind}"
     first = next((one for one in each.examples if one.kind == kind), None)
     limit = "" if most == 0 else f", more than {most:.2%}"
     if first is None:
-        return f"{share}{limit}"
+        return f"{share}{limit}", ""
     where = ", ".join(f"{_plain(name)} {value}" for name, value in first.where.items() if value is not None)
     served, offline = first.served_event_time, first.offline_event_time
     told = [f" of {time}" if time is not None and served != offline else "" for time in (served, offline)]
-    return f"{share}{limit}: at {where} it was {first.served!r}{told[0]}, and offline it is {first.offline!r}{told[1]}"
+    return (
+        f"{share}{limit}",
+        f": at {where} it was {first.served!r}{told[0]}, and offline it is {first.offline!r}{told[1]}",
+    )
 
 
 def _plain(name: str) -> str:
