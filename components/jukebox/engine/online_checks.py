@@ -98,9 +98,9 @@ def _partition(uri: str, fingerprint: str) -> Partition:
 def read_back(to_read: ToRead, *, rows: int | None = None, seed: int = 0, tolerance: float = 0.0) -> Consistency:
     """Return how what an online table holds compares with the newest rows of its partitions, key by key.
 
-    A newer row than theirs is right: it was streamed, or loaded since; so is a key that they do not have. Where a load wanted some keys alone, as many
-    may be missing as it left out, and all keys are read, whatever ``rows`` says. Raises NotRegistered for a table
-    that is not there, StorageError, TimedOut and CorruptData.
+    A newer row than theirs is right: it was streamed, or loaded since; so is a key that they do not have. Where a load
+    wanted some keys alone, as many may be missing as it left out, and all keys are read, whatever ``rows`` says.
+    Raises NotRegistered for a table that is not there, StorageError, TimedOut and CorruptData.
     """
     table = to_read.table
     uri = f"{to_read.store}#{to_read.name}"
