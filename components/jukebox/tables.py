@@ -65,11 +65,19 @@ class Manifest:
 
         Raises StorageError when the folder cannot be written.
         """
-        whole = replace(self, code=self.code or code_fingerprint(), uri=str(folder))
-        body = {"jukebox_manifest": _FORMAT, **asdict(whole)}
-        del body["uri"]
-        write_text(place_of(folder) / MANIFEST, json.dumps(body, indent=1) + "\n")
+        whole = self.put(folder)
+        write_text(place_of(folder) / MANIFEST, whole.text())
         return whole
+
+    def put(self, folder: str | Place) -> Manifest:
+        """Return the manifest with the place that it is to have, and its code."""
+        return replace(self, code=self.code or code_fingerprint(), uri=str(folder))
+
+    def text(self) -> str:
+        """Return what ``manifest.json`` holds."""
+        body = {"jukebox_manifest": _FORMAT, **asdict(self)}
+        del body["uri"]
+        return json.dumps(body, indent=1) + "\n"
 
     @classmethod
     def read(cls, folder: str | Place, kind: str | None = None) -> Manifest:
@@ -80,14 +88,25 @@ class Manifest:
         """
         path = place_of(folder) / MANIFEST
         try:
-            body = json.loads(path.read_text())
+            text = path.read_bytes()
+        except OSError as exc:
+            raise StorageError(f"{folder} holds no whole artifact, {path.name}: {reason(exc)}") from exc
+        return cls.parse(text, folder, kind)
+
+    @classmethod
+    def parse(cls, text: bytes, folder: str | Place, kind: str | None = None) -> Manifest:
+        """Return the manifest that ``manifest.json`` in ``folder`` holds as ``text``.
+
+        Raises CorruptData when it is no manifest, InvalidValue when it is of another kind.
+        """
+        path = place_of(folder) / MANIFEST
+        try:
+            body = json.loads(text)
             written = body.pop("jukebox_manifest")
             if written != _FORMAT:
                 raise CorruptData(f"{path} has the format {written}; this version of Jukebox reads {_FORMAT}")  # noqa: TRY301
             sources = tuple(Source(**source) for source in body.pop("inputs"))
             manifest = cls(**{**body, "keys": tuple(body["keys"]), "inputs": sources, "uri": str(folder)})
-        except OSError as exc:
-            raise StorageError(f"{folder} holds no whole artifact, {path.name}: {reason(exc)}") from exc
         except CorruptData:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as exc:

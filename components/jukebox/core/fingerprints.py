@@ -31,6 +31,12 @@ class Fingerprint:
             for chunk in values.chunks if isinstance(values, pa.ChunkedArray) else [values]:
                 column.update(chunk)
 
+    def copy(self) -> Fingerprint:
+        """Return one of the same rows, which goes on by itself."""
+        twin = Fingerprint(pa.schema([]))
+        twin._columns, twin._rows = [column.copy() for column in self._columns], self._rows
+        return twin
+
     def hexdigest(self) -> str:
         """Return the fingerprint of all rows so far, 64 hex digits."""
         digest = hashlib.sha256(str(self._rows).encode())
@@ -53,6 +59,12 @@ class _Column:
         self._about = f"{name}\0{_spelled(kind)}".encode()
         self._nulls, self._lengths, self._values = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
         self._children = [_Column(*part) for part in _parts(kind)]
+
+    def copy(self) -> _Column:
+        twin = _Column("", pa.null())
+        twin._about, twin._children = self._about, [child.copy() for child in self._children]
+        twin._nulls, twin._lengths, twin._values = (s.copy() for s in (self._nulls, self._lengths, self._values))
+        return twin
 
     def digest(self) -> bytes:
         digest = hashlib.sha256(self._about)

@@ -6,18 +6,18 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
+from jukebox.engine.replacing import replace_manifest
 from jukebox.engine.streamed_meanwhile import appended_since, put_behind, streamed_ids
-from jukebox.errors import StorageError, reason
+from jukebox.errors import MissingDependency, StorageError, TimedOut, reason
 from jukebox.formats import parquet
 from jukebox.formats.columns import chosen, same_types
-from jukebox.tables import Manifest, Source, combined, locked, partition_folder, partitions
+from jukebox.tables import Manifest, Source, combined, partition_folder, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof_pieces import Bounds, Piece
     from jukebox.engine.catalog import Partition
+    from jukebox.engine.streamed_meanwhile import Late
     from jukebox.storage import Place
 
 _NANOSECONDS = {
@@ -50,38 +51,46 @@ def write_partition(root: str, day: date, batches: Iterable[pa.RecordBatch], abo
     schema = about_schema(about) if first is None else first.schema
     tally = _Tally(schema)
     parquet.write(data, tally.watch([] if first is None else [first], rows), schema=schema)
+
+    features, kinds = about.details["features"], tally.schema if tally.rows else None
+
+    def loaded(now: Manifest | None) -> Manifest:
+        late = appended_since(now, before, features, kinds)
+        whole, where = _with_late(folder, data.name, late, tally)
+        return replace(
+            about,
+            kind="partition",
+            rows=whole.rows,
+            schema={field.name: str(field.type) for field in whole.schema},
+            fingerprint=whole.fingerprint.hexdigest(),
+            details={**about.details, "date": day.isoformat(), "statistics": whole.summary, **where},
+        )
+
     try:
-        with locked(folder):  # a stream may be appending to what is there now
-            tally, where = _with_late(folder, data.name, before, about, tally)
-            manifest = replace(
-                about,
-                kind="partition",
-                rows=tally.rows,
-                schema={field.name: str(field.type) for field in tally.schema},
-                fingerprint=tally.fingerprint.hexdigest(),
-                details={**about.details, "date": day.isoformat(), "statistics": tally.summary, **where},
-            ).write(folder)
-    except StorageError:
+        manifest = replace_manifest(folder, loaded, anew=True)  # a stream may be appending to what is there now
+    except TimedOut:
+        raise  # it may be in place
+    except (StorageError, MissingDependency):
         # Not after an interrupt: it may come when the manifest is in place already and names the data.
         data.unlink(missing_ok=True)
         raise
     for path in old:
         with suppress(OSError):
             path.unlink()
+    assert manifest is not None
     return manifest
 
 
-def _with_late(
-    folder: Place, data: str, before: Collection[str], about: Manifest, tally: _Tally
-) -> tuple[_Tally, dict[str, Any]]:
+def _with_late(folder: Place, data: str, late: Late | None, tally: _Tally) -> tuple[_Tally, dict[str, Any]]:
     """Return the tally of a partition, and where it lies: the file ``data``, and what was streamed meanwhile."""
-    late = appended_since(folder, before, about.details["features"], tally.schema if tally.rows else None)
-    if late is None or not isinstance(folder, Path):
+    if late is None:
         return tally, {"data": data}
-    whole = tally if tally.rows else _Tally(late.rows.schema)
+    whole = tally.copy() if tally.rows else _Tally(late.rows.schema)
     try:
         where = put_behind(folder, data, tally.rows, late)
     except OSError as exc:
+        if isinstance(exc, StorageError):
+            raise
         raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
     whole.take(late.rows.to_batches())
     return whole, where
@@ -219,6 +228,11 @@ class _Tally:
         self.schema, self.fingerprint = schema, Fingerprint(schema)
         self.rows = 0
         self.summary: dict[str, Any] = {}
+
+    def copy(self) -> _Tally:
+        twin = _Tally(self.schema)
+        twin.fingerprint, twin.rows, twin.summary = self.fingerprint.copy(), self.rows, self.summary
+        return twin
 
     def watch(self, *parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in parts:

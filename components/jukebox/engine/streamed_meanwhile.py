@@ -6,9 +6,7 @@ runs no source can tell, and its messages are acknowledged.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,9 +14,10 @@ import pyarrow as pa
 from jukebox.engine.generations import (
     LOADED,
     Part,
+    begun,
+    carry,
     ids_of,
     is_streamed,
-    link,
     new_generation,
     parts_of,
     rows_of,
@@ -26,15 +25,16 @@ from jukebox.engine.generations import (
     told,
     write_part,
 )
-from jukebox.errors import JukeboxError
-from jukebox.storage import is_remote
-from jukebox.tables import MANIFEST, Manifest, locked
+from jukebox.engine.replacing import replace_manifest
+from jukebox.storage import place_of
+from jukebox.tables import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
     from jukebox.storage import Place
+    from jukebox.tables import Manifest
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,27 @@ class Late:
 
 def streamed_ids(folder: Place) -> frozenset[str]:
     """Return the ids of the messages whose rows the partition in ``folder`` holds now."""
-    if is_remote(folder) or not (folder / MANIFEST).exists():
+    if not (folder / MANIFEST).is_file():
         return frozenset()
-    with locked(folder):
-        now = _streamed(folder)
-        return frozenset() if now is None else frozenset(ids_of(_data(now), parts_of(now)))
+    found: list[str] = []
+
+    def look(now: Manifest | None) -> None:
+        if now is not None:
+            found[:] = ids_of(_data(now), parts_of(now))
+
+    replace_manifest(folder, look, anew=True)
+    return frozenset(found)
 
 
-def appended_since(folder: Place, before: Collection[str], features: Any, schema: pa.Schema | None) -> Late | None:
-    """Return what was appended to the partition in ``folder`` since it told of the messages ``before``.
+def appended_since(
+    now: Manifest | None, before: Collection[str], features: Any, schema: pa.Schema | None
+) -> Late | None:
+    """Return what was appended to the partition whose manifest is ``now`` since it told of the messages ``before``.
 
     None where that is nothing, or rows of other ``features`` or columns than those of the load: then the stream is
-    told of it by its next append. The caller holds the partition's lock.
+    told of it by its next append.
     """
-    now = None if is_remote(folder) else _streamed(folder)
-    if now is None or now.details["features"] != features:
+    if now is None or not is_streamed(now) or now.details["features"] != features:
         return None
     tables, ids = [], []
     for part in parts_of(now):
@@ -75,17 +81,15 @@ def appended_since(folder: Place, before: Collection[str], features: Any, schema
     return Late(pa.concat_tables(tables), tuple(ids))
 
 
-def put_behind(folder: Path, loaded: str, rows: int, late: Late) -> dict[str, Any]:
+def put_behind(folder: Place, loaded: str, rows: int, late: Late) -> dict[str, Any]:
     """Make a generation of the file ``loaded``, of so many rows, and late ones; return what the manifest says of it."""
     name = new_generation()
-    (folder / name).mkdir()
-    parts = []
-    if rows > 0:
-        parts.append(Part(0, LOADED, rows))
-        link(folder / loaded, folder / name / parts[0].data)
+    now = begun(folder, name)
+    parts = [Part(0, LOADED, rows)] if rows > 0 else []
+    carry(folder / loaded, now, parts)
     parts.append(Part(1, 0, late.rows.num_rows))
-    write_part(folder / name, parts[-1], late.rows.to_batches(), late.ids, late.rows.schema)
-    sync(folder / name)
+    write_part(now, parts[-1], late.rows.to_batches(), late.ids, late.rows.schema)
+    sync(now)
     return {"data": name, "parts": told(parts)}
 
 
@@ -93,13 +97,5 @@ def _columns(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
     return [(field.name, field.type) for field in schema]
 
 
-def _streamed(folder: Place) -> Manifest | None:
-    # What is broken there is no reason not to load anew.
-    with suppress(JukeboxError):
-        found = Manifest.read(folder, "partition")
-        return found if is_streamed(found) else None
-    return None
-
-
-def _data(manifest: Manifest) -> Path:
-    return Path(manifest.uri) / str(manifest.details["data"])
+def _data(manifest: Manifest) -> Place:
+    return place_of(manifest.uri) / str(manifest.details["data"])

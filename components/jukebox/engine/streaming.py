@@ -23,6 +23,7 @@ from jukebox.engine.sources import Delivery
 from jukebox.engine.streaming_events import ENCODINGS, Event, Events
 from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import InvalidValue, NotRegistered
+from jukebox.storage import is_remote
 from jukebox.stores import OnlineSource, Recorded, open_online, open_registry, place
 from jukebox.tables import combined, locked, partitions
 
@@ -87,6 +88,7 @@ class Sink:
             "entity": members[0].name.entity,
         }
         self._offline = GrowingTable(place(to.offline_table), self._about, self._events.schema)
+        self._unlocked = is_remote(self._offline.root)
         self._online: OnlineStore = open_online(to.store)
         self._rows = 0
         if partitions(self._offline.root):
@@ -99,15 +101,17 @@ class Sink:
         Raises what the stores raise; the same events again complete what broke off.
         """
         rows, places, refused = self._events.rows(events)
-        groups = self._by_day(rows, [events[place].id for place in places])
+        ids = [events[place].id for place in places]
+        groups = self._by_day(rows, ids)
         fresh = sorted(at for _, those in groups for at in those)
+        if self._unlocked:
+            self._complete(rows, ids, fresh)
         versions = self._versions_there() if fresh else ()
         unfit = self._write_online(rows, fresh, versions) if fresh else {}
         refused = {**refused, **{places[at]: why for at, why in unfit.items()}}
         days = [(day, [at for at in those if at not in unfit]) for day, those in groups]
         written = len(fresh) - len(unfit)
         if written > 0:
-            ids = [events[place].id for place in places]
             self._append(rows, ids, days, versions)
             self._rows += written
             self._serve()
@@ -157,17 +161,36 @@ class Sink:
     ) -> None:
         """Make the offline table hold rows, which these versions of the online table do."""
         new_dates = False
+        kept = rows.take(pa.array(sorted(at for _, those in days for at in those)))
         # A load makes its version, and then waits here before it looks at the partitions: either it finds the rows, or
         # they are written to its version now.
         with locked(self._offline.root):
-            kept = sorted(at for _, those in days for at in those)
-            for version in set(self._versions_there()) - set(versions):
-                self._put(rows.take(pa.array(kept)), version)
+            seen = self._put_where_new(kept, versions)
             for day, those in days:
                 part = rows.take(pa.array(those, pa.int64()))
                 new_dates |= self._offline.append(day, part, [ids[at] for at in those])
+        if self._unlocked:
+            # Nobody waits there: a load that did not find the rows had made its version before they were there.
+            self._put_where_new(kept, seen)
         if new_dates:
             make_known(self._registry, self._offline.root, self._about)
+
+    def _put_where_new(self, rows: pa.Table, versions: Sequence[int]) -> Sequence[int]:
+        """Write rows to the versions that have come to be besides these; return all that there are."""
+        there = self._versions_there()
+        for version in set(there) - set(versions):
+            self._put(rows, version)
+        return there
+
+    def _complete(self, rows: pa.Table, ids: Sequence[str], fresh: Sequence[int]) -> None:
+        """Write rows that the offline table has online again.
+
+        Where there is no lock, whoever wrote them there may have died before a version that came meanwhile had them.
+        """
+        known = set(ids) - {ids[at] for at in fresh}
+        again = sorted({id_: at for at, id_ in enumerate(ids) if id_ in known}.values())
+        if again:
+            self._write_online(rows, again, self._versions_there())
 
     def _write_online(self, rows: pa.Table, fresh: Sequence[int], versions: Sequence[int]) -> dict[int, str]:
         """Write rows; return why some cannot be written, by position."""

@@ -48,8 +48,13 @@ def file_system(scheme: str, host: str, settings: Mapping[str, str]) -> FileSyst
     """
     if scheme == "hdfs":
         return _opened(scheme, (("host", host), *settings.items()))
+    return _opened(scheme, tuple(all_settings(scheme, settings).items()))
+
+
+def all_settings(scheme: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return a URI's settings, and what the environment says of those that it has not."""
     found = {name: value for name, value in _environment(scheme).items() if value}
-    return _opened(scheme, tuple({**found, **settings}.items()))
+    return {**found, **settings}
 
 
 def _environment(scheme: str) -> dict[str, str]:
@@ -88,9 +93,9 @@ def _s3(settings: dict[str, str]) -> FileSystem:
     from pyarrow.fs import S3FileSystem
 
     return S3FileSystem(
-        **_reached(settings),
+        **reached(settings),
         **({"region": settings["region"]} if "region" in settings else {}),
-        anonymous=_is_yes(settings),
+        anonymous=is_anonymous(settings),
         connect_timeout=CONNECT_SECONDS,
         request_timeout=SILENT_SECONDS,
     )
@@ -100,7 +105,7 @@ def _gs(settings: dict[str, str]) -> FileSystem:
     from pyarrow.fs import GcsFileSystem
 
     limit = timedelta(seconds=GOOGLE_SECONDS)
-    return GcsFileSystem(**_reached(settings), anonymous=_is_yes(settings), retry_time_limit=limit)
+    return GcsFileSystem(**reached(settings), anonymous=is_anonymous(settings), retry_time_limit=limit)
 
 
 def _hdfs(settings: dict[str, str]) -> FileSystem:
@@ -114,8 +119,8 @@ def _hdfs(settings: dict[str, str]) -> FileSystem:
     return HadoopFileSystem(host or "default", int(port or 0), **settings)
 
 
-def _reached(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the endpoint without its scheme, and that."""
+def reached(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the endpoint without its scheme, and that; nothing where the settings name none."""
     endpoint = settings.get("endpoint_override", "")
     scheme, separator, host = endpoint.rpartition("://")
     told = settings.get("scheme", scheme if separator else "http" if _is_near(host) else "https")
@@ -126,7 +131,8 @@ def _is_near(host: str) -> bool:
     return host.partition(":")[0] in {"localhost", "127.0.0.1"}
 
 
-def _is_yes(settings: Mapping[str, str]) -> bool:
+def is_anonymous(settings: Mapping[str, str]) -> bool:
+    """Return whether the settings ask for no account; raises InvalidValue where they say neither yes nor no."""
     text = settings.get("anonymous", "").lower()
     if text not in _YES | {"", "0", "false", "no"}:
         raise InvalidValue(f"anonymous is '{text}'; it takes true or false")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 from jukebox.errors import InvalidValue, JukeboxError, StorageError, reason
-from jukebox.storage.drivers import SCHEMES, file_system
+from jukebox.storage.drivers import SCHEMES, all_settings, file_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +105,11 @@ class Remote:
         return file_system(self.scheme, self.host, dict(parse_qsl(self.query)))
 
     @property
+    def settings(self) -> dict[str, str]:
+        """Its settings, and what the environment says of those that the URI has not."""
+        return all_settings(self.scheme, dict(parse_qsl(self.query)))
+
+    @property
     def key(self) -> str:
         """What the file system calls it."""
         return f"/{self.path}" if self.scheme == "hdfs" else f"{self.host}/{self.path}".rstrip("/")
@@ -178,7 +183,12 @@ class Remote:
 
     def files_below(self) -> list[Remote]:
         """Return the files anywhere below the folder, by name; raises StorageError."""
-        return [self.joinpath(*self._steps(info)) for info in self._infos(recursive=True) if info.is_file]
+        return list(self.written_below())
+
+    def written_below(self) -> dict[Remote, float]:
+        """Return when each file below the folder was written last, in seconds since 1970; raises StorageError."""
+        infos = self._infos(recursive=True)
+        return {self.joinpath(*self._steps(info)): info.mtime_ns / 1e9 for info in infos if info.is_file}
 
     def _steps(self, info: FileInfo) -> list[str]:
         below = info.path.strip("/")[len(self.key.strip("/")) :]
@@ -230,6 +240,11 @@ class Remote:
             other.unlink(missing_ok=True)
         with asked(other, "written"):
             self.files.move(self.key, other.key)
+
+    def copy(self, other: Remote) -> None:
+        """Make the other file on the same system hold what this one does, without a way through here."""
+        with asked(other, "written"):
+            self.files.copy_file(self.key, other.key)
 
     def remove(self) -> None:
         """Remove all that lies below, and the folder where the system has folders; raises StorageError."""
