@@ -82,6 +82,20 @@ def test_cells_read_back_as_the_table_does(table: pa.Table) -> None:
     assert [repr(read(cell)) for cell in cells_of(table)] == [repr(row) for row in rows]
 
 
+@pytest.mark.parametrize("size", [1, 90, 3_000])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_wide_and_narrow_values_beside_each_other_come_back(size: int, uneven: bool) -> None:
+    """Embeddings and long texts, of one length or of many, with nulls between, whichever way they are copied."""
+    lengths = [size + n * uneven for n in range(7)]
+    texts = [None if n == 3 else chr(97 + n) * length for n, length in enumerate(lengths)]
+    lists = [[float(n)] * length for n, length in enumerate(lengths)]
+    holed = [[None if place == n else n for place in range(length)] for n, length in enumerate(lengths)]
+    columns: dict[str, Any] = {"flag": [True] * 7, "text": texts, "list": pa.array(lists, pa.list_(pa.float32()))}
+    table = pa.table({**columns, "holed": holed, "after": range(7)})
+    read = reader(table.schema.types)
+    assert [read(cell) for cell in cells_of(table)] == [list(row.values()) for row in table.to_pylist()]
+
+
 @settings(max_examples=50, deadline=None)
 @given(tables(), st.data())
 def test_a_cell_cut_short_is_refused(table: pa.Table, data: st.DataObject) -> None:

@@ -120,5 +120,8 @@ def _lists(array: pa.Array) -> Ragged:
     null = np.asarray(items.is_null().to_numpy(zero_copy_only=False))
     nulls_before = np.concatenate([[0], np.cumsum(null)])
     marked = np.diff(nulls_before[offsets]) > 0
-    marks = fixed(~null[np.repeat(marked, counts)][:, None]).spread(np.repeat(marked, counts))
-    return joined([varints(counts * 2 + marked), joined([marks, _packed(items)]).grouped(offsets)])
+    packed = _packed(items)
+    if marked.any():
+        each = np.repeat(marked, counts)
+        packed = joined([fixed(~null[each][:, None]).spread(each), packed])
+    return joined([varints(counts * 2 + marked), packed.grouped(offsets)])

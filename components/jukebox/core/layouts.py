@@ -97,6 +97,13 @@ class Layout:
         columns = rows.columns[self.keys :]
         return cells.encode(columns) if columns else pa.array([bytes([cells.VERSION])] * len(rows), pa.large_binary())
 
+    def cells_apart(self, rows: pa.RecordBatch) -> list[pa.LargeBinaryArray]:
+        """Return for each value what ``cells`` returns of the layout ``only`` with it."""
+        return [
+            each.cells(pa.RecordBatch.from_arrays([rows.column(n) for n in each.schema.names], schema=each.schema))
+            for each in self._alone.values()
+        ]
+
     def row(self, cell: bytes) -> Row:
         """Return what a packed cell of this layout holds; raises CorruptData where it is none."""
         return self._row(cell)

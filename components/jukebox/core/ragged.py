@@ -57,6 +57,10 @@ class Ragged:
         return pa.Array.from_buffers(pa.large_binary(), len(self.offsets) - 1, buffers)
 
 
+# From so many bytes a string on, to copy strings one by one costs less than an index of all their bytes.
+_WIDE = 256
+
+
 def _starts(lengths: Whole) -> Whole:
     starts = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=starts[1:])
@@ -123,10 +127,17 @@ def joined(parts: Sequence[Ragged]) -> Ragged:
     place = offsets[:-1].copy()
     for part in parts:
         width = part.width
-        if width is not None:
+        if len(part.data) > _WIDE * len(part.lengths):
+            _copy(part, data, place)
+        elif width is not None:
             data[place[:, None] + np.arange(width)] = part.data.reshape(-1, width) if width > 0 else 0
         else:
             shift = np.repeat(place - part.offsets[:-1], part.lengths)
             data[shift + np.arange(len(part.data))] = part.data
         place += part.lengths
     return Ragged(data, offsets)
+
+
+def _copy(part: Ragged, data: Bytes, places: Whole) -> None:
+    for place, (start, end) in zip(places.tolist(), pairwise(part.offsets.tolist()), strict=True):
+        data[place : place + end - start] = part.data[start:end]

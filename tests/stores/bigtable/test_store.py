@@ -45,7 +45,7 @@ def stored(store: BigtableStore, entity: str = "user") -> int:
     from jukebox.core.coordinates import prefixes
 
     every = {"pass_all_filter": True}
-    return sum(len(found) for _, found in cells.scan(store._connection, prefixes(entity), every, None))
+    return sum(len(found) for _, found in cells.scan(store._connection, prefixes(entity), every))
 
 
 def test_newest_wins_within_a_millisecond_in_whatever_order(bigtable: str) -> None:
@@ -132,19 +132,6 @@ def test_huge_rows_and_empty_values_come_back(bigtable: str) -> None:
     assert math.isnan(found[0].values["score"])
 
 
-def test_versions_and_age_are_what_the_uri_asks_for(bigtable: str) -> None:
-    """By default one version and any age, so that a year of history does not delete itself."""
-    for options, versions, age in (("", 1, None), ("-b?versions=3&max_age=90d", 3, timedelta(days=90))):
-        store = open_online(bigtable + options)
-        write(store, row(MOMENT, 1))
-        rule = store._connection.admin().get_table(name=store.place.path).column_families["f"].gc_rule
-        rules = list(rule.union.rules) or [rule]
-        assert rules[0].max_num_versions == versions
-        assert [each.max_age for each in rules[1:]] == ([] if age is None else [age])
-    with pytest.raises(InvalidValue, match="no event time"):
-        store.write("static", pa.table({"user": ["a"], "value": [1]}), keys=["user"], event_time=None)
-
-
 def test_another_reader_sees_a_flip_when_its_knowledge_is_no_longer_fresh(bigtable: str) -> None:
     """Until then it reads the former version, whole; with the read that finds out it reads the new one."""
     store = open_online(bigtable)
@@ -208,7 +195,7 @@ def test_one_row_holds_the_tables_of_an_entity(bigtable: str) -> None:
         write(store, row(MOMENT, table), table)
     from jukebox.core.coordinates import prefixes
 
-    [(_, found)] = cells.scan(store._connection, prefixes("user"), {"pass_all_filter": True}, None)
+    [(_, found)] = cells.scan(store._connection, prefixes("user"), {"pass_all_filter": True})
     assert sorted(cell.qualifier for cell in found) == [b"one@1", b"three@1", b"two@1"]
     assert {cell.stamp for cell in found} == {int(MOMENT.timestamp()) * 10**6}
 

@@ -9,6 +9,7 @@ It stands in one row, so that a version takes another one's place in one moment:
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from jukebox.core.layouts import layout_from_bytes
 from jukebox.errors import CorruptData, NotRegistered
 from jukebox.stores.bigtable import cells
-from jukebox.stores.bigtable.connection import CheckAndMutateRow, translated
+from jukebox.stores.bigtable.connection import CheckAndMutateRow, grpc, translated
+from jukebox.stores.bigtable.patience import Patience, is_passing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 KEY = b"\0jukebox"
 _LAYOUT, _CURRENT = "layout", "current"
+_SECONDS = 30.0
 # The keys and the filter of the row.
 REQUEST: Any = [KEY], {"chain": {"filters": [{"family_name_regex_filter": "m"}, {"cells_per_column_limit_filter": 1}]}}
 
@@ -119,5 +122,15 @@ def _check_and_mutate(
         false_mutations=missing or [],
     )
     with translated(place):
-        # No other attempt: the answer to a second one would tell of what the first had done.
-        return bool(connection.call("CheckAndMutateRow", request, timeout=30.0).predicate_matched)
+        return bool(_answered(connection, request).predicate_matched)
+
+
+def _answered(connection: Connection, request: Any) -> Any:
+    # Another attempt is safe: what a caller is told of, a version's layout, is not what its mutations change.
+    patience = Patience(time.monotonic() + _SECONDS)
+    while True:
+        try:
+            return connection.call("CheckAndMutateRow", request, patience.left())
+        except grpc.RpcError as exc:  # noqa: PERF203 - an attempt
+            if not is_passing(exc.code(), exc.details()) or not patience.waited():
+                raise

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from jukebox.stores.bigtable.connection import Connection
 
 FAMILY, META = "f", "m"
-_KEYS_AT_ONCE = 1_000
+# Bigtable refuses a ReadRows request of more than 512 KiB.
+_KEYS_AT_ONCE, _BYTES_AT_ONCE = 1_000, 256 * 2**10
+_STILL = 60.0  # seconds without a row after which a scan is given up
 _WITHOUT_VALUES = {"strip_value_transformer": True}
 # Nothing but that a row is there.
 PLACES = {"chain": {"filters": [{"cells_per_row_limit_filter": 1}, _WITHOUT_VALUES]}}
@@ -55,11 +57,7 @@ def read(
     """
     end = time.monotonic() + timeout
     found: dict[bytes, list[Cell]] = {}
-    groups = [
-        (keys[start : start + _KEYS_AT_ONCE], filtered)
-        for keys, filtered in asked
-        for start in range(0, len(keys), _KEYS_AT_ONCE)
-    ]
+    groups = [(some, filtered) for keys, filtered in asked for some in _cut(keys)]
     calls = [connection.call("ReadRows", _request(connection, *group), timeout) for group in groups]
     try:
         for group, call in zip(groups, calls, strict=True):
@@ -68,6 +66,19 @@ def read(
         for call in calls:
             call.cancel()
     return found
+
+
+def _cut(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    if len(keys) <= _KEYS_AT_ONCE and sum(map(len, keys)) <= _BYTES_AT_ONCE:
+        yield keys
+        return
+    start = taken = 0
+    for place, key in enumerate(keys):
+        if place > start and (place - start == _KEYS_AT_ONCE or taken + len(key) > _BYTES_AT_ONCE):
+            yield keys[start:place]
+            start, taken = place, 0
+        taken += len(key)
+    yield keys[start:]
 
 
 def _finish(
@@ -79,7 +90,7 @@ def _finish(
             for key, row in rows_of(call):
                 found[key] = row  # noqa: PERF403 - what has come stays when the rest does not
         except grpc.RpcError as exc:  # noqa: PERF203 - an attempt
-            if not is_passing(exc.code()) or not patience.waited():
+            if not is_passing(exc.code(), exc.details()) or not patience.waited():
                 raise
             rest = [key for key in keys if key not in found]
             call = connection.call("ReadRows", _request(connection, rest, filtered), patience.left())
@@ -93,16 +104,30 @@ def _request(connection: Connection, keys: Sequence[bytes], filtered: Any) -> An
     return ReadRows(table_name=place.path, app_profile_id=place.app_profile, rows=rows, filter=filtered)
 
 
-def scan(
-    connection: Connection, starts: Sequence[bytes], filtered: Any, timeout: float | None
-) -> Iterator[tuple[bytes, list[Cell]]]:
-    """Yield the rows whose keys begin with one of ``starts``, with their cells."""
-    place = connection.place
-    ranges = [{"start_key_closed": start, "end_key_open": start[:-1] + bytes([start[-1] + 1])} for start in starts]
-    request = ReadRows(
-        table_name=place.path, app_profile_id=place.app_profile, rows={"row_ranges": ranges}, filter=filtered
-    )
-    yield from rows_of(connection.call("ReadRows", request, timeout))
+def scan(connection: Connection, starts: Sequence[bytes], filtered: Any) -> Iterator[tuple[bytes, list[Cell]]]:
+    """Yield the rows whose keys begin with one of ``starts``, ascending, with their cells.
+
+    What breaks off goes on after the row that came last. Raises gRPC's errors, when for a minute nothing has come.
+    """
+    place, ranges = connection.place, [(start, start[:-1] + bytes([start[-1] + 1])) for start in starts]
+    patience = Patience(time.monotonic() + _STILL)
+    while ranges:
+        rows = {"row_ranges": [{"start_key_closed": start, "end_key_open": end} for start, end in ranges]}
+        request = ReadRows(table_name=place.path, app_profile_id=place.app_profile, rows=rows, filter=filtered)
+        call, last = connection.call("ReadRows", request, None), None
+        try:
+            for last, row in rows_of(call):
+                yield last, row
+        except grpc.RpcError as exc:
+            if last is not None:
+                patience = Patience(time.monotonic() + _STILL)
+                ranges = [(max(start, last + b"\0"), end) for start, end in ranges if end > last]
+            if not is_passing(exc.code(), exc.details()) or not patience.waited():
+                raise
+        else:
+            return
+        finally:
+            call.cancel()
 
 
 def rows_of(answers: Iterable[Any]) -> Iterator[tuple[bytes, list[Cell]]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jukebox.stores.bigtable.connection import Connection
 
 ROWS_AT_ONCE, BYTES_AT_ONCE = 4_000, 4 * 2**20
+MUTATIONS_AT_ONCE = 100_000  # more Bigtable takes in no request
 UNDER_WAY = 4
 LONGEST_CALL = 60.0  # seconds
 _SHOWN = 3
@@ -55,14 +56,19 @@ class Failures:
         if len(self.keys) < _SHOWN:
             self.keys.append(key)
 
-    def error(self, where: object, rows: int) -> StorageError:
-        """Return what to raise of so many ``rows``."""
+    @property
+    def total(self) -> int:
+        """How many rows they are."""
+        return sum(self.counts.values())
+
+    def error(self, where: object, rows: int | None, there: str) -> StorageError:
+        """Return what to raise of so many ``rows``, None where nobody has counted them; ``there`` are the others."""
         said = "; ".join(f"{number:,} times {why}" for why, number in self.counts.most_common(_SHOWN))
         shown = ", ".join(map(_named, self.keys))
-        total = self.counts.total() if hasattr(self.counts, "total") else sum(self.counts.values())
+        of = f"{self.total:,} rows" if rows is None else f"{self.total:,} of {rows:,} rows"
         return StorageError(
-            f"{total:,} of {rows:,} rows could not be written to {where}, the first are {shown}: {said}; "
-            "the rest is there, and the same load again completes it"
+            f"{of} could not be written to {where}, the first are {shown}: {said}; "
+            f"{there}, and the same load again completes it"
         )
 
 
@@ -74,7 +80,7 @@ class Bulk:
         self._under_way: deque[tuple[Any, Batch]] = deque()
         self._later: list[tuple[float, int, Batch]] = []
         self._numbers = count()
-        self.failures = Failures()
+        self.failures, self.written = Failures(), 0
 
     def send(self, batches: Iterable[Batch]) -> None:
         """Write all batches; raises StorageError at once where the server takes none for so long as is patience.
@@ -110,6 +116,7 @@ class Bulk:
     def _settle(self) -> None:
         call, batch = self._under_way.popleft()
         waiting, refused = set(range(batch.rows)), {}
+        given_up = self.failures.total
         try:
             for answer in call:
                 for entry in answer.entries:
@@ -117,7 +124,7 @@ class Bulk:
                     if entry.status.code != 0:
                         refused[entry.index] = entry.status
         except grpc.RpcError as exc:
-            if not is_passing(exc.code()):
+            if not is_passing(exc.code(), exc.details()):
                 raise
             batch.lost = f"{exc.code().name}: {exc.details()}"
         again = list(waiting)
@@ -127,7 +134,9 @@ class Bulk:
                 batch.lost = status.message
             else:
                 self.failures.add(batch.request.entries[index].row_key, status.message)
-        self._settled(batch.rows - len(again))
+        done = batch.rows - len(again)
+        self.written += done - (self.failures.total - given_up)
+        self._settled(done)
         if again:
             self._again(batch, sorted(again))
 
@@ -151,23 +160,25 @@ class _GaveUp(Exception):
 def apply(
     connection: Connection,
     batches: Iterable[Batch],
-    rows: int,
+    rows: int | None = None,
     *,
     patience: float,
     settled: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Make the table hold all ``batches``, of so many ``rows``; each row is tried for ``patience`` seconds.
+    """Make the table hold all ``batches``, of so many ``rows`` if that is known; each is tried ``patience`` seconds.
 
     Raises StorageError that counts the rows which could not be written and shows the first keys, and gRPC's errors
-    where a whole request was refused.
+    where a whole request was refused. Rows that are not tried any more are not among the failures: then the error
+    tells how many are written.
     """
     bulk = Bulk(connection, patience=patience, settled=settled)
     try:
         bulk.send(batches)
     except _GaveUp as exc:
-        raise bulk.failures.error(connection.place, rows) from exc
+        there = f"{bulk.written:,} are there, the others were not tried any more"
+        raise bulk.failures.error(connection.place, rows, there) from exc
     if bulk.failures.counts:
-        raise bulk.failures.error(connection.place, rows)
+        raise bulk.failures.error(connection.place, rows, "the rest is there")
 
 
 def _named(key: bytes) -> str:

@@ -17,10 +17,14 @@ _PASSING = {
     grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 _PASSING_NUMBERS = {code.value[0] for code in _PASSING}
+# A connection that was reset is told as an internal error, by these words alone.
+_RESET = ("rst_stream", "rst stream", "received unexpected eos on data frame from server")
 
 
-def is_passing(code: Any) -> bool:
-    """Return whether another attempt may succeed, by gRPC's code or its number."""
+def is_passing(code: Any, said: str | None = None) -> bool:
+    """Return whether another attempt may succeed, by gRPC's code or its number, and by what the server ``said``."""
+    if code is grpc.StatusCode.INTERNAL and said is not None:
+        return any(words in said.lower() for words in _RESET)
     return code in _PASSING or code in _PASSING_NUMBERS
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from jukebox.errors import InvalidValue
 from jukebox.features import parse_duration
 
-if TYPE_CHECKING:
-    from datetime import timedelta
-
 _FORM = "bigtable://project/instance/table?app_profile=…&cells=columns&versions=2&max_age=90d&splits=16"
 _MOST_SPLITS = 256  # one a salt
 _WITH_TABLE = 3  # names
+# As CreateTableRequest of Google's bigtable_table_admin.proto has it.
+_TABLE = re.compile(r"[_a-zA-Z0-9][-_.a-zA-Z0-9]{0,49}")
+_SHORTEST = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class Place:
 
 def parsed(uri: str) -> Place:
     """Return the place that a URI names; raises InvalidValue."""
-    found = urlsplit(uri)
+    try:
+        found = urlsplit(uri)
+    except ValueError as exc:
+        raise InvalidValue(f"'{uri}' is no Bigtable table: {exc}; it is written {_FORM}") from exc
     names = [found.netloc, *found.path.strip("/").split("/")]
     if found.scheme != "bigtable" or not all(names) or len(names) not in (2, _WITH_TABLE) or found.fragment:
         raise InvalidValue(f"'{uri}' is no Bigtable table; it is written {_FORM}")
@@ -61,6 +66,8 @@ def parsed(uri: str) -> Place:
     if cells not in ("packed", "columns"):
         raise InvalidValue(f"'{uri}' has cells={cells}; cells are packed or columns")
     table = names[2] if len(names) == _WITH_TABLE else Place.table
+    if _TABLE.fullmatch(table) is None:
+        raise InvalidValue(f"'{table}' is no name of a Bigtable table; it has at most 50 letters, digits, -, _ and .")
     return Place(names[0], names[1], table, **found_options, columns=cells == "columns")
 
 
@@ -68,7 +75,14 @@ def _option(uri: str, name: str, text: str) -> Any:
     if name == "app_profile" and text:
         return text
     if name == "max_age":
-        return parse_duration(text)
+        return _age(uri, text)
     if name in ("versions", "splits") and text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_SPLITS:
         return int(text)
     raise InvalidValue(f"'{uri}' has {name}={text}, which is no option; it is written {_FORM}")
+
+
+def _age(uri: str, text: str) -> timedelta:
+    age = parse_duration(text)
+    if age < _SHORTEST:
+        raise InvalidValue(f"'{uri}' has max_age={text}; rows are kept for at least a second")
+    return age

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from jukebox.core import coordinates, rowkeys
 from jukebox.core.layouts import Layout, layout_of
 from jukebox.core.newest import newest_rows
-from jukebox.errors import CorruptData, InvalidValue, NotRegistered
+from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.stores import Versions, Written, require_ascending
-from jukebox.stores.bigtable import catalog, cells, making, mutations
-from jukebox.stores.bigtable.connection import Connection, MutateRows, translated
-from jukebox.stores.bigtable.writing import LONGEST_KEY, Writing, check
+from jukebox.stores.bigtable import catalog, cells, making, mutations, reading, removing
+from jukebox.stores.bigtable.connection import Connection, translated
+from jukebox.stores.bigtable.writing import Writing, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from jukebox.core.layouts import Row
     from jukebox.stores import Loaded
     from jukebox.stores.bigtable.places import Place
-
-    Places = dict[bytes, dict[bytes, dict[bytes, bytes]]]
 
 
 _DOUBTFUL_AFTER = 1.0
@@ -73,7 +71,7 @@ class BigtableStore:
         check(given, best)
         coordinates.column(table, 1)
         number, layout = self._declared(table, given, version)
-        writing = Writing(self._connection, coordinates.column(table, number), layout, self._timeout)
+        writing = Writing(self._connection, coordinates.column(table, number), layout, self._patience)
         done = rows.num_rows - best.num_rows
         older = done
 
@@ -103,14 +101,13 @@ class BigtableStore:
         end = time.monotonic() + seconds
         while True:
             served = [self._served(table, end) for table, _ in asked]
-            addresses: dict[tuple[Any, ...], list[bytes | None]] = {}
-            plan = [
-                (coordinates.column(table, number), layout, _addresses(layout, entities, addresses))
-                for (table, entities), (number, layout) in zip(asked, served, strict=True)
-            ]
-            plain = dict.fromkeys(column for column, _, _ in plan)
-            wanted = list({key for _, _, keys in plan for key in keys if key is not None})
-            requests: list[Any] = [(wanted, cells.columns_filter(list(plain)))] if wanted else []
+            question = reading.Question(
+                [
+                    (coordinates.column(table, number), layout, entities)
+                    for (table, entities), (number, layout) in zip(asked, served, strict=True)
+                ]
+            )
+            requests = question.requests
             stale = time.monotonic() - self._looked > self._fresh_for
             if stale:
                 requests.append(catalog.REQUEST)
@@ -120,8 +117,7 @@ class BigtableStore:
                 self._learn(catalog.told(self.place, found.pop(catalog.KEY, [])))
                 if [self._served(table, end) for table, _ in asked] != served:
                     continue
-            rows = {key: _newest(row, plain) for key, row in found.items()}
-            answers = [[_row(layout, rows, key, column) for key in keys] for column, layout, keys in plan]
+            answers = question.answers(found)
             if self._is_doubtful(answers):
                 self._learn(catalog.read(self._connection, _left(end)))
                 if [self._served(table, end) for table, _ in asked] != served:
@@ -164,8 +160,8 @@ class BigtableStore:
         for number in held.held if version is None else {version} & set(held.held):
             layout = self._known[table].layouts[number]
             with translated(self.place):
-                emptied = self._emptied(coordinates.column(table, number), layout)
-                mutations.apply(self._connection, emptied, 0, patience=self._patience)
+                emptied = removing.emptied(self._connection, coordinates.column(table, number), layout.entity)
+                mutations.apply(self._connection, emptied, patience=self._patience)
             catalog.forget(self._connection, table, number)
         if held.held:
             self._look()
@@ -173,19 +169,13 @@ class BigtableStore:
     def keys(self, entity: str) -> Iterator[tuple[Any, ...]]:
         """Yield the keys of all rows of an entity, of whatever table, in the order of salt and key."""
         with translated(self.place):
-            for key, _ in cells.scan(self._connection, coordinates.prefixes(entity), cells.PLACES, None):
-                yield coordinates.entity_and_key(key)[1]
+            yield from reading.keys_of(self._connection, entity)
 
     def forget(self, entity: str, keys: Sequence[Sequence[Any]]) -> None:
         """Take away the whole rows of these keys of an entity, whatever table's features they hold."""
-        rows = [coordinates.row_key(entity, rowkeys.encode_one(key)) for key in keys]
-        request = MutateRows(table_name=self.place.path, app_profile_id=self.place.app_profile)
-        for row in rows:
-            entry = request.entries.add(row_key=row)
-            entry.mutations.add().delete_from_row.SetInParent()
+        rows = (coordinates.row_key(entity, rowkeys.encode_one(key)) for key in keys)
         with translated(self.place):
-            batches = [mutations.Batch(request)] if rows else []
-            mutations.apply(self._connection, batches, len(rows), patience=self._patience)
+            mutations.apply(self._connection, removing.forgotten(self.place, rows), patience=self._patience)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -216,14 +206,11 @@ class BigtableStore:
         try:
             known = self._look().get(table, catalog.Known())
         except NotRegistered:
-            making.make(self._connection)
             known = catalog.Known()
         number = version or known.current or 1
         if number not in known.layouts:
             require_ascending(Versions(known.current, tuple(sorted(known.layouts))), table, version)
-            if self.place.max_age is not None and not given.timed:
-                raise InvalidValue(f"'{table}' has no event time, and {self.place} keeps rows by age")
-            making.make(self._connection)
+            making.make(self._connection, static=not given.timed)
             catalog.declare(self._connection, table, number, given, served=version is None)
             known = self._look()[table]
         if version is None and known.current is None:
@@ -231,66 +218,6 @@ class BigtableStore:
         known.layouts[number].require_roles(given, table)
         return number, known.layouts[number]
 
-    def _emptied(self, column: bytes, layout: Layout) -> Iterator[mutations.Batch]:
-        request: Any = None
-        filtered = cells.columns_filter([column], stripped=True)
-        for key, row in cells.scan(self._connection, coordinates.prefixes(layout.entity), filtered, None):
-            if request is None:
-                request = MutateRows(table_name=self.place.path, app_profile_id=self.place.app_profile)
-            entry = request.entries.add(row_key=key)
-            for cell in row:
-                gone = entry.mutations.add().delete_from_column
-                gone.family_name, gone.column_qualifier = cells.FAMILY, cell.qualifier
-            if len(request.entries) == mutations.ROWS_AT_ONCE:
-                yield mutations.Batch(request)
-                request = None
-        if request is not None:
-            yield mutations.Batch(request)
-
 
 def _left(end: float) -> float:
     return max(0.001, end - time.monotonic())
-
-
-def _addresses(
-    layout: Layout, entities: Sequence[Mapping[str, Any]], known: dict[tuple[Any, ...], list[bytes | None]]
-) -> list[bytes | None]:
-    # Tables of one entity are asked with one and the same list, whose keys are worked out once.
-    same = id(entities), layout.addressing
-    if same not in known:
-        known[same] = [_address(layout, entity) for entity in entities]
-    return known[same]
-
-
-def _address(layout: Layout, entity: Mapping[str, Any]) -> bytes | None:
-    key = layout.row_key(entity)
-    address = None if key is None else coordinates.row_key(layout.entity, key)
-    # No row can have a longer key, and Bigtable would refuse to look for it.
-    return None if address is None or len(address) > LONGEST_KEY else address
-
-
-def _newest(row: Sequence[cells.Cell], plain: Mapping[bytes, None]) -> dict[bytes, dict[bytes, bytes]]:
-    """Return the cells of each column's newest row, by feature; a qualifier in ``plain`` has no rank and no feature."""
-    if all(cell.qualifier in plain for cell in row):
-        return {cell.qualifier: {b"": cell.value} for cell in row}
-    best: dict[bytes, tuple[tuple[int, bytes], dict[bytes, bytes]]] = {}
-    for cell in row:
-        of, feature, rank = coordinates.parts(cell.qualifier)
-        place = cell.stamp, rank
-        if of not in best or place > best[of][0]:
-            best[of] = place, {}
-        if place == best[of][0]:
-            best[of][1][feature] = cell.value
-    return {of: found for of, (_, found) in best.items()}
-
-
-def _row(layout: Layout, rows: Places, key: bytes | None, column: bytes) -> Row | None:
-    found = None if key is None else rows.get(key, {}).get(column)
-    if found is None:
-        return None
-    if b"" in found:
-        return layout.row(found[b""])
-    lost = [name for name in layout.value_names if name.encode() not in found]
-    if lost:
-        raise CorruptData(f"a row has no cell of {', '.join(lost)}; it has {', '.join(map(repr, found))}")
-    return layout.row_of({name: found[name.encode()] for name in layout.value_names})

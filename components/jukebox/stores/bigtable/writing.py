@@ -16,7 +16,7 @@ from jukebox.core.ragged import of_binary
 from jukebox.errors import InvalidValue
 from jukebox.stores.bigtable import cells
 from jukebox.stores.bigtable.connection import MutateRows
-from jukebox.stores.bigtable.mutations import BYTES_AT_ONCE, ROWS_AT_ONCE, Batch
+from jukebox.stores.bigtable.mutations import BYTES_AT_ONCE, MUTATIONS_AT_ONCE, ROWS_AT_ONCE, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,15 +42,12 @@ def check(layout: Layout, rows: pa.Table) -> None:
                 f"{len(long):,} keys are longer than Bigtable's {LONGEST_KEY:,} bytes, with {around} for the entity; "
                 f"the first is of row {long[0]:,}, of {int(lengths[long[0]]) + around:,} bytes"
             )
-    if rows.nbytes > LARGEST_CELL:
-        for batch in rows.to_batches(max_chunksize=ROWS_AT_ONCE):
-            largest = pc.max(
-                pc.binary_length(layout.cells(layout.fitted(pa.Table.from_batches([batch])).to_batches()[0]))
-            )
-            if largest.as_py() > LARGEST_CELL:
-                raise InvalidValue(
-                    f"a row of {largest.as_py():,} bytes is larger than Bigtable's {LARGEST_CELL:,} a cell"
-                )
+    for batch in rows.to_batches(max_chunksize=ROWS_AT_ONCE):
+        # No value grows by more than that: a bool has a bit in Arrow and a byte here, and so has a null in a list.
+        if batch.nbytes * 8 > LARGEST_CELL:
+            largest = pc.max(pc.binary_length(layout.cells(batch))).as_py()
+            if largest > LARGEST_CELL:
+                raise InvalidValue(f"a row of {largest:,} bytes is larger than Bigtable's {LARGEST_CELL:,} a cell")
 
 
 @dataclass
@@ -70,22 +67,30 @@ class Writing:
             names, packed = self._packed(batch)
             standing = self._standing([key for key, rank in zip(found.keys, found.ranks, strict=True) if rank])
             sizes = np.sum([np.diff(_offsets(each)) for each in packed], axis=0)
+            counts = self._counts(found.keys, len(names), standing)
             values = list(zip(*(of_binary(each).to_bytes() for each in packed), strict=True))
-            for start, end in _cut(sizes):
+            for start, end in _cut(sizes, counts):
                 rows = zip(*(each[start:end] for each in (*found, values)), strict=True)
                 request = self._request(rows, names, standing)
                 if request.entries:
                     yield Batch(request)
 
+    @property
+    def _is_apart(self) -> bool:
+        """Whether every feature has a cell of its own."""
+        return self.connection.place.columns and len(self.layout.value_names) > 0
+
+    def _counts(
+        self, keys: Sequence[bytes], features: int, standing: Mapping[bytes, list[cells.Cell]]
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return how many mutations the entry of each row has at most."""
+        counts = np.full(len(keys), features + self._is_apart, np.int64)
+        return counts + [len(standing.get(key, ())) for key in keys] if standing else counts
+
     def _packed(self, batch: pa.RecordBatch) -> tuple[list[bytes], list[pa.LargeBinaryArray]]:
-        if not self.connection.place.columns:
+        if not self._is_apart:
             return [b""], [self.layout.cells(batch)]
-        alone = [self.layout.only(name) for name in self.layout.value_names]
-        columns = [
-            each.cells(pa.RecordBatch.from_arrays([batch.column(n) for n in each.schema.names], schema=each.schema))
-            for each in alone
-        ]
-        return [name.encode() for name in self.layout.value_names], columns
+        return [name.encode() for name in self.layout.value_names], self.layout.cells_apart(batch)
 
     def _standing(self, keys: Sequence[bytes]) -> Mapping[bytes, list[cells.Cell]]:
         """Return the cells, without values, that stand in these rows.
@@ -110,6 +115,8 @@ class Writing:
         # One entry that is written over and copied: a third faster than new ones.
         entry, written = MutateRows.Entry(), None
         targets = [entry.mutations.add().set_cell for _ in names]
+        # A packed cell in the same place would be read instead: it is what these cells correct.
+        packed = entry.mutations.add().delete_from_column if self._is_apart else None
         for key, stamp, rank, values in rows:
             beaten: list[cells.Cell] = []
             if rank and key in standing:
@@ -121,13 +128,19 @@ class Writing:
                 written = rank
                 for target, name in zip(targets, names, strict=True):
                     target.family_name, target.column_qualifier = cells.FAMILY, qualifier(self.column, name, rank)
+                if packed is not None:
+                    packed.family_name, packed.column_qualifier = cells.FAMILY, qualifier(self.column, b"", rank)
             entry.row_key = key
             for target, value in zip(targets, values, strict=True):
                 target.timestamp_micros = stamp
                 target.value = value
+            if packed is not None:
+                _at(packed, stamp)
             entries.append(entry)
             for each in beaten:
-                _delete(entries[-1], each)
+                gone = entries[-1].mutations.add().delete_from_column
+                gone.family_name, gone.column_qualifier = cells.FAMILY, each.qualifier
+                _at(gone, each.stamp)
         return request
 
     def _beaten(self, standing: Sequence[cells.Cell], stamp: int, rank: bytes) -> tuple[bool, list[cells.Cell]]:
@@ -143,24 +156,26 @@ class Writing:
         return max(rows) > (stamp, rank), [cell for place in older[kept:] for cell in rows[place]]
 
 
-def _delete(entry: Any, cell: cells.Cell) -> None:
-    gone = entry.mutations.add().delete_from_column
-    gone.family_name, gone.column_qualifier = cells.FAMILY, cell.qualifier
-    gone.time_range.start_timestamp_micros = cell.stamp
-    gone.time_range.end_timestamp_micros = cell.stamp + _STEP
+def _at(gone: Any, stamp: int) -> None:
+    """Make a removal that of one timestamp."""
+    gone.time_range.start_timestamp_micros = stamp
+    gone.time_range.end_timestamp_micros = stamp + _STEP
 
 
 def _offsets(array: pa.LargeBinaryArray) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
 
 
-def _cut(sizes: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of runs of rows of at most 4 MB each, or of one row."""
-    start = taken = 0
-    if int(sizes.sum()) > BYTES_AT_ONCE:
-        for place, size in enumerate(sizes.tolist()):
-            if taken + size > BYTES_AT_ONCE and place > start:
+def _cut(
+    sizes: np.ndarray[Any, np.dtype[np.int64]], counts: np.ndarray[Any, np.dtype[np.int64]]
+) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of runs of rows of at most 4 MB and 100,000 mutations each, or of one row."""
+    start = taken = mutations = 0
+    if int(sizes.sum()) > BYTES_AT_ONCE or int(counts.sum()) > MUTATIONS_AT_ONCE:
+        for place, (size, count) in enumerate(zip(sizes.tolist(), counts.tolist(), strict=True)):
+            too_many = taken + size > BYTES_AT_ONCE or mutations + count > MUTATIONS_AT_ONCE
+            if too_many and place > start:
                 yield start, place
-                start, taken = place, 0
-            taken += size
+                start, taken, mutations = place, 0, 0
+            taken, mutations = taken + size, mutations + count
     yield start, len(sizes)
