@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jukebox.engine.served_files import storage_format as format_named
 from jukebox.errors import InvalidValue, reason
 from jukebox.serving.log_buffers import Buffer, asked_of, is_sampled, keyed, together, write
+from jukebox.serving.threads import renew_after_fork
 from jukebox.storage import place_of
 from jukebox.stores import place
 from jukebox.tables import write_text
@@ -96,10 +97,11 @@ class FeatureLog:
         _require_writable(self.folder)
         self._sampled: Callable[[Any], bool] = lambda entity: is_sampled(entity, sample, sample_by)
         self._capacity, self._rotate = capacity, (rotate_bytes, rotate_seconds)
-        self._reset()
+        self.renew()
+        renew_after_fork(self)
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
+    def renew(self) -> None:
+        """Count from nothing, with nothing held: after a fork what was told before is the parent's to write."""
         self._lock = threading.Lock()
         self._told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._tally, self._queued, self._error = dict.fromkeys(_COUNTED, 0), 0, ""
@@ -116,9 +118,6 @@ class FeatureLog:
 
     def __call__(self, served: Served) -> None:
         """Take a round; the caller's entities may be changed afterwards."""
-        if os.getpid() != self._pid:
-            # After a fork the thread is gone, and what it held is the parent's to write.
-            self._reset()
         vectors = len(served.entities)
         with self._lock:
             fits = self._queued + vectors <= self._capacity and not self._closing
@@ -136,7 +135,7 @@ class FeatureLog:
     def flush(self, timeout: float | None = None) -> bool:
         """Return whether all that was told before is in files within ``timeout`` seconds, or has failed."""
         with self._lock:
-            running = self._thread is not None and self._pid == os.getpid()
+            running = self._thread is not None
         if not running:
             return True
         done = threading.Event()

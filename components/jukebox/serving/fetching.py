@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jukebox.errors import InvalidType, MissingColumn, SourceChanged
 from jukebox.serving.rounds import Rounds
+from jukebox.serving.threads import Threads
 from jukebox.stores import open_online
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jukebox.core.layouts import Row
     from jukebox.serving.lookups import Lookup, TableRead
     from jukebox.stores import OnlineStore
+
+
+T = TypeVar("T")
+_THREADS = 64  # questions that are under way at once, those asked a second time too
 
 
 class Stores:
@@ -26,7 +31,8 @@ class Stores:
         self._ours = isinstance(only, str)
         self._opened: dict[str, OnlineStore] = {}
         self._lock = threading.Lock()
-        self._rounds = Rounds(hedge_after)
+        self._threads = Threads(_THREADS, "jukebox-reader")
+        self._rounds = Rounds(self._threads, hedge_after)
 
     @property
     def hedged(self) -> int:
@@ -63,6 +69,10 @@ class Stores:
             groups += [rows[i * count : (i + 1) * count] for i in range(len(read.ways))]
         return groups
 
+    def within(self, seconds: float | None, call: Callable[[], T]) -> T:
+        """Return what a call to whoever knows no deadline returns; raises TimedOut after ``seconds``."""
+        return call() if seconds is None else self._threads.within(seconds, call)
+
     def check(self) -> None:
         """Ask each store that was opened for its tables; raises its errors."""
         for store in [*self._opened.values()] if self._only is None else [self._only]:
@@ -70,7 +80,7 @@ class Stores:
 
     def close(self) -> None:
         """Let go of threads and of the connections that were opened here; the next call opens them again."""
-        self._rounds.close()
+        self._threads.close()
         for store in self._opened.values():
             store.close()
         if self._ours and self._only is not None:

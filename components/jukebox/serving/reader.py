@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from jukebox.serving.answers import Request, answered, checked, served
 from jukebox.serving.fetching import Stores
 from jukebox.serving.lookups import entries_of, looked_up
 from jukebox.serving.models import trained
+from jukebox.serving.rounds import left
+from jukebox.serving.threads import Threads
 from jukebox.stores import DEFAULT_REGISTRY, open_lineage, open_registry
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class FeatureReader:
     registry names. ``timeout`` is how many seconds a read has where it is not given others; a store that has not
     answered after ``hedge_after`` seconds is asked a second time, and the first answer counts. ``told`` is called
     with every round that was served, in the thread of the reader: it must neither wait nor raise.
-    Where a feature lies is asked once, and again where its table has changed; ``refresh`` asks again. Connections are
-    kept. Usable from several threads.
+    Where a feature lies is asked once, in the seconds of the first read unless ``lookup`` was called before it, and
+    again where its table has changed; ``refresh`` asks again. Connections are kept. Usable from several threads, and
+    after a fork in both processes.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class FeatureReader:
         self._stores = Stores(store, _seconds("hedge_after", hedge_after))
         self._timeout, self._told = _seconds("timeout", timeout), told
         self._lookups: dict[Any, Lookup] = {}
-        self._waiting: ThreadPoolExecutor | None = None
+        self._waiting = Threads(_WAITING, "jukebox-asyncio")
         self._asked: Callable[[], Trained] | None = None
         self._trained: Trained | None = None
         self.model: str | None = None
@@ -102,12 +104,15 @@ class FeatureReader:
         return self._trained
 
     def lookup(self, features: Features | None = None) -> Lookup:
-        """Return where features lie and what they are read by, as it is known; raises what ``read_many`` does."""
+        """Return where features lie and what they are read by, as it is known; raises what ``read_many`` does.
+
+        It waits for the registry and the stores as long as they take, so that the first read need not.
+        """
         return self._find(features)
 
     def check(self) -> None:
-        """Ask each online store that was opened whether it is there; raises its errors."""
-        self._stores.check()
+        """Ask each online store that was opened whether it is there; raises its errors, and TimedOut as a read does."""
+        self._stores.within(self._timeout, self._stores.check)
 
     @property
     def hedged(self) -> int:
@@ -144,7 +149,7 @@ class FeatureReader:
         """
         now = datetime.now(timezone.utc)
         _check(entities, at, context)
-        patience = self._timeout if timeout is None else _seconds("timeout", timeout)
+        patience = self._patience(timeout)
         request = Request(
             entities, _NOTHING if context is None else context, at, now, request_id or os.urandom(16).hex()
         )
@@ -160,11 +165,12 @@ class FeatureReader:
     async def aread_many(
         self, entities: Sequence[Entity], features: Features | None = None, **options: Any
     ) -> FeatureVectors:
-        """Return what ``read_many`` returns, without holding up the event loop: the store is asked in a thread."""
-        if self._waiting is None:
-            self._waiting = ThreadPoolExecutor(_WAITING, thread_name_prefix="jukebox-asyncio")
-        call = partial(self.read_many, entities, features, **options)
-        return await asyncio.get_running_loop().run_in_executor(self._waiting, call)
+        """Return what ``read_many`` returns, without holding up the event loop: the store is asked in a thread.
+
+        The seconds that a read has are counted from the call, and to wait for a thread is part of them.
+        """
+        seconds = self._patience(options.get("timeout"))
+        return await self._waiting.awaited(partial(self.read_many, entities, features, **options), seconds)
 
     def refresh(self) -> None:
         """Forget where features lie, and what a model was trained on: the next read asks again."""
@@ -173,9 +179,7 @@ class FeatureReader:
     def close(self) -> None:
         """Let go of threads and of connections to online stores; the next read opens them again."""
         self._stores.close()
-        if self._waiting is not None:
-            self._waiting.shutdown(wait=False, cancel_futures=True)
-            self._waiting = None
+        self._waiting.close()
 
     def __enter__(self) -> Self:
         """Return the reader."""
@@ -200,31 +204,39 @@ class FeatureReader:
     def _vectors(
         self, features: Features | None, request: Request, timeout: float | None
     ) -> tuple[Lookup, FeatureVectors]:
-        lookup = self._find(features)
+        end = None if timeout is None else time.monotonic() + timeout
+        lookup = self._find(features, end)
         try:
-            return lookup, self._answered(lookup, request, timeout)
+            return lookup, self._answered(lookup, request, left(end))
         except (NotRegistered, SourceChanged):
             # What the registry said has changed: a table was loaded anew, under another name or with other columns.
             self._lookups.pop(_key(features), None)
-            now = self._find(features)
+            now = self._find(features, end)
             if now == lookup:
                 raise
-        return now, self._answered(now, request, timeout)
+        return now, self._answered(now, request, left(end))
 
     def _answered(self, lookup: Lookup, request: Request, timeout: float | None) -> FeatureVectors:
         given = checked(lookup, request)
         return answered(lookup, request, given, self._stores.rows(lookup, request.entities, timeout))
 
-    def _find(self, features: Features | None) -> Lookup:
+    def _find(self, features: Features | None, end: float | None = None) -> Lookup:
         """Return the lookup of a request; what its lists and mappings hold is compared, not where they stand."""
         key = _key(features)
         found = self._lookups.get(key)
-        if found is None:
-            found = looked_up(self._entries(features), self._registry, self._stores.open)
-            if len(self._lookups) >= _MOST_LOOKUPS:
-                self._lookups = {}
-            self._lookups[key] = found
+        # What comes too late for this read is there for the next.
+        return self._stores.within(left(end), partial(self._look_up, key, features)) if found is None else found
+
+    def _look_up(self, key: Any, features: Features | None) -> Lookup:
+        lookups = self._lookups
+        found = looked_up(self._entries(features), self._registry, self._stores.open)
+        if len(lookups) >= _MOST_LOOKUPS:
+            lookups.clear()
+        lookups[key] = found
         return found
+
+    def _patience(self, timeout: float | None) -> float | None:
+        return self._timeout if timeout is None else _seconds("timeout", timeout)
 
     def _entries(self, features: Features | None) -> tuple[Entry, ...]:
         if features is not None:

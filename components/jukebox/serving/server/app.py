@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jukebox.errors import InvalidType, InvalidValue, JukeboxError, MissingDependency, NotRegistered, TimedOut
+from jukebox.errors import InvalidType, InvalidValue, JukeboxError, MissingDependency, NotRegistered
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -33,16 +31,16 @@ from jukebox.serving.server.errors import status_of
 from jukebox.serving.server.guards import Guard
 from jukebox.serving.server.settings import Limits, Model
 from jukebox.serving.server.values import instant, plain, to_json, understood
+from jukebox.serving.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from jukebox.serving.feature_log import FeatureLog
     from jukebox.serving.reader import FeatureReader
     from jukebox.serving.server.bodies import _Read
     from jukebox.serving.vectors import FeatureVectors
 
-T = TypeVar("T")
 _THREADS = 32  # requests that wait for a store or a model at once
 _WRONG: dict[int | str, dict[str, Any]] = {
     400: {"model": Error, "description": "The request makes no sense."},
@@ -54,10 +52,6 @@ _WRONG: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="jukebox-server")
-
-
 class _Answers:
     """What the routes answer with."""
 
@@ -65,7 +59,7 @@ class _Answers:
         self.reader, self.limits = reader, limits
         self.models = {model.name: model for model in models}
         self.metrics = told.Metrics(lambda: sum(each.hedged for each in self._readers()))
-        self._pool = _threads()
+        self.threads = Threads(_THREADS, "jukebox-server")
 
     def _readers(self) -> list[FeatureReader]:
         return [self.reader, *(model.reader for model in self.models.values())]
@@ -85,7 +79,7 @@ class _Answers:
         if features is not None and len(features) > limits.features:
             raise InvalidValue(f"{len(features)} features are asked for; a request may have {limits.features}")
         seconds = limits.seconds if body.timeout is None else min(body.timeout, limits.seconds)
-        vectors = await self.within(seconds, partial(_read, reader, body, features, seconds))
+        vectors = await self.threads.awaited(partial(_read, reader, body, features, seconds), seconds)
         self.metrics.served(vectors)
         return answer(_told(vectors))
 
@@ -106,35 +100,23 @@ class _Answers:
         options = {"timeout": seconds, "at": at, "request_id": request_id}
         if body.instances is not None:
             call = partial(model.predictor.rows, body.signature_name, body.instances, **options)
-            found = {"predictions": await self._threaded(call)}
+            found = {"predictions": await self.threads.awaited(call)}
         else:
             call = partial(model.predictor.columns, body.signature_name, body.inputs, **options)
-            found = {"outputs": await self._threaded(call)}
+            found = {"outputs": await self.threads.awaited(call)}
         made = answer(found)
         made.headers["X-Request-Id"] = quote(request_id)
         return made
 
-    async def within(self, seconds: float, call: Callable[[], T]) -> T:
-        """Return what ``call`` returns in a thread; raises TimedOut after ``seconds``, whatever the call does then."""
-        try:
-            return await asyncio.wait_for(self._threaded(call), seconds)
-        except asyncio.TimeoutError as exc:
-            raise TimedOut(f"there is no answer after {seconds:g} seconds") from exc
-
-    def _threaded(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, call)
-
     async def ready(self) -> Response:
         for reader in self._readers():
-            await self.within(self.limits.seconds, reader.check)
+            await self.threads.awaited(reader.check, self.limits.seconds)
         return answer({"status": "ready"})
 
     def close(self) -> None:
         for reader in self._readers():
             reader.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        # The application may be started again; threads begin with the first request.
-        self._pool = _threads()
+        self.threads.close()
 
 
 def answer(body: Any, status: int = 200) -> Response:
@@ -225,7 +207,8 @@ def _add_features(app: FastAPI, answers: _Answers) -> None:
     @app.get("/v1/models/{model}:features", response_model=ModelFeatures, tags=["models"])
     async def describe_model_features(model: str) -> Response:
         """Tell which features a model reads, and what they are read by."""
-        return answer(await answers.within(answers.limits.seconds, partial(_described, answers.model(model))))
+        described = partial(_described, answers.model(model))
+        return answer(await answers.threads.awaited(described, answers.limits.seconds))
 
     @app.post("/v1/models/{model}:features", response_model=Vectors, tags=["models"])
     async def read_model_features(model: str, body: ReadModelFeatures) -> Response:
