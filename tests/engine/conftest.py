@@ -10,8 +10,10 @@ import pytest
 
 from tests import emulators
 from tests.components.conftest import furnished, here
+from tests.storage.conftest import gs
+from tests.storage.servers import new_bucket
 
-__all__ = ["furnished", "here"]
+__all__ = ["furnished", "gs", "here"]
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +34,10 @@ def plays(pubsub: emulators.Emulator, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
     return stage(tmp_path)
+
+
+@pytest.fixture
+def gs_bucket(gs: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of an empty bucket of Google's, which the variables of the environment lead to."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gs)
+    return new_bucket("gs", gs)

@@ -38,8 +38,8 @@ def dying(owner: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    root, project, store, step = sys.argv[1:]
-    here = Stage(Path(root), project, store)
+    root, project, store, table, step = sys.argv[1:]
+    here = Stage(Path(root), project, store, table)
     sink = streaming.Sink(here.destination)
     dying(*STEPS[step])
     Puller(Subscription(here.subscription), sink, Batching(rows=20, seconds=3, lease=10)).run(threading.Event())

@@ -18,6 +18,7 @@ from jukebox import point_in_time_join, register_features
 from jukebox.engine.streaming import Destination, Sink
 from jukebox.engine.streaming_puller import Batching, Puller, Streamed
 from jukebox.formats import parquet
+from jukebox.storage import place_of
 from jukebox.stores import open_online
 from jukebox.stores.pubsub import Subscription, Topic
 from jukebox.tables import partitions
@@ -46,6 +47,7 @@ class Stage:
     root: Path
     project: str
     store: str | None = None
+    table: str | None = None
 
     @property
     def subscription(self) -> str:
@@ -62,7 +64,8 @@ class Stage:
         """Where the events go."""
         root = self.root
         store = self.store or f"sqlite://{root}/online.db"
-        return Destination("plays", store, f"{root}/table", f"mlmd+sqlite://{root}/registry.db")
+        table = self.table or f"{root}/table"
+        return Destination("plays", store, table, f"mlmd+sqlite://{root}/registry.db")
 
     def publish(self, *events: bytes, ordered: bool = False) -> None:
         """Publish events; ``ordered`` ones one after the other, so that their times of publication differ."""
@@ -96,8 +99,8 @@ class Stage:
     def offline(self) -> list[tuple[str, str, int]]:
         """Return the rows of the offline table: user, day and time, plays."""
         found = []
-        for part in partitions(self.root / "table").values():
-            rows = pa.Table.from_batches(parquet.read(Path(part.uri) / part.details["data"])).to_pylist()
+        for part in partitions(self.destination.offline_table).values():
+            rows = pa.Table.from_batches(parquet.read(place_of(part.uri) / part.details["data"])).to_pylist()
             assert part.rows == len(rows)
             found += [(row["user"], row["at"].strftime("%dT%H:%M"), row["plays"]) for row in rows]
         return found
@@ -125,9 +128,9 @@ class Stage:
         return [message.data for message in found]
 
 
-def stage(root: Path, declared: str = DECLARED, store: str | None = None) -> Stage:
+def stage(root: Path, declared: str = DECLARED, store: str | None = None, table: str | None = None) -> Stage:
     """Return a stage below ``root`` that is set: topic, subscription, features registered."""
-    made = Stage(root, f"jukebox-{uuid.uuid4().hex[:12]}", store)
+    made = Stage(root, f"jukebox-{uuid.uuid4().hex[:12]}", store, table)
     publisher, subscriber = pubsub.PublisherClient(), pubsub.SubscriberClient()
     for kind in ("plays", "refused"):
         topic = f"projects/{made.project}/topics/{kind}"

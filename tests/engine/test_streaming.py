@@ -22,9 +22,11 @@ from tests.engine.streaming_place import Stage, event, stage, utc
 IDLE = Batching(rows=100, seconds=0.2, lease=10, idle=1)
 
 
-@pytest.fixture(params=["sqlite", "bigtable"])
+@pytest.fixture(params=["sqlite", "bigtable", "gs"])
 def anywhere(request: pytest.FixtureRequest, plays: Stage) -> Stage:
-    """The same with each kind of online store."""
+    """The same with each kind of online store, and with the offline table in a bucket."""
+    if request.param == "gs":
+        return replace(plays, table=f"{request.getfixturevalue('gs_bucket')}/plays")
     return plays if request.param == "sqlite" else replace(plays, store=request.getfixturevalue("bigtable"))
 
 
@@ -57,18 +59,22 @@ def test_the_last_published_of_two_events_of_one_time_wins_in_both_layouts(anywh
     assert anywhere.joined(("ann", "01T09:00")) == [4]
 
 
-def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(pubsub, tmp_path: Path, monkeypatch, bigtable) -> None:
+def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(
+    pubsub, tmp_path: Path, monkeypatch, bigtable, gs_bucket
+) -> None:
     """A process that is killed after the pull, a write or the acknowledgement leaves what another one completes."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", pubsub.host)
     stages = {(step, ""): _published(tmp_path / step) for step in STEPS}
     for step in ("online", "offline"):  # the two writes
         stages[step, "bigtable"] = _published(tmp_path / f"{step}-bigtable", f"{bigtable}-{step}")
+        stages[step, "gs"] = _published(tmp_path / f"{step}-gs", table=f"{gs_bucket}/{step}")
     script = str(Path(__file__).with_name("streaming_killed.py"))
     died = {
         which: subprocess.Popen(
-            [sys.executable, script, str(each.root), each.project, each.destination.store, which[0]]
+            [sys.executable, script, str(each.root), each.project, to.store, to.offline_table, which[0]]
         )
         for which, each in stages.items()
+        for to in [each.destination]
     }
     assert {which: process.wait() for which, process in died.items()} == dict.fromkeys(stages, -signal.SIGKILL)
     time.sleep(11)  # until the leases of the dead have ended
@@ -82,9 +88,9 @@ def test_a_kill_after_any_step_loses_nothing_and_doubles_nothing(pubsub, tmp_pat
         assert (done.repeated > 0) == (step in {"offline", "registry"})
 
 
-def _published(root: Path, store: str | None = None) -> Stage:
+def _published(root: Path, store: str | None = None, table: str | None = None) -> Stage:
     root.mkdir()
-    made = stage(root, store=store)
+    made = stage(root, store=store, table=table)
     made.publish(*(event(f"u{n}", _at(n), n) for n in range(20)))
     return made
 

@@ -29,9 +29,13 @@ def _told(number: int, data: bytes) -> Event:
     return Event(f"m{number}", data, utc(f"04T0{number}:00"))
 
 
-def test_late_repeated_and_refused_events_come_to_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bucket", [False, True])
+def test_late_repeated_and_refused_events_come_to_the_same(
+    request: pytest.FixtureRequest, tmp_path: Path, bucket: bool
+) -> None:
     """An unbounded source, whose bundles hold an older event behind a newer one, one twice and one that is none."""
-    here = registered(Stage(tmp_path, "none"))
+    table = f"{request.getfixturevalue('gs_bucket')}/plays" if bucket else None
+    here = registered(Stage(tmp_path, "none", table=table))
     newer, older = event("ann", "03T08:00", 3), event("ann", "01T08:00", 1)
     sent = [_told(0, newer), _told(1, older), _told(2, b"{"), _told(3, event("bob", "02T08:00", 7))]
     source = Source().add_elements(sent[:2]).advance_processing_time(30)
@@ -49,6 +53,21 @@ def test_late_repeated_and_refused_events_come_to_the_same(tmp_path: Path) -> No
     assert here.online("ann", "bob") == {"ann": (3, utc("03T08:00")), "bob": (7, utc("02T08:00"))}
     assert sorted(here.offline()) == [("ann", "01T08:00", 1), ("ann", "03T08:00", 3), ("bob", "02T08:00", 7)]
     assert here.joined(("ann", "02T00:00"), ("ann", "03T09:00"), ("bob", "03T00:00")) == [1, 3, 7]
+
+
+def test_micro_batches_that_are_written_at_once_and_again_lose_and_double_nothing(
+    tmp_path: Path, gs_bucket: str
+) -> None:
+    """Three workers of one table in a bucket, to each of which all of the events come."""
+    here = registered(Stage(tmp_path, "none", table=f"{gs_bucket}/plays"))
+    sent = [_told(n % 10, event(f"u{n % 5}", f"01T0{n % 10}:00", n)) for n in range(10)]
+    options = PipelineOptions(["--runner", "BundleBasedDirectRunner", "--direct_num_workers", "3"])
+    with Pipeline(options=options) as pipeline:
+        for worker in range(3):
+            source = f"events {worker}" >> beam.Create(sent)
+            pipeline | source | f"write {worker}" >> WriteEvents(here.destination, rows=2, seconds=1, shares=3)
+    assert sorted(n for _, _, n in here.offline()) == list(range(10))
+    assert here.online("u0", "u4") == {"u0": (5, utc("01T05:00")), "u4": (9, utc("01T09:00"))}
 
 
 @pytest.mark.heavy

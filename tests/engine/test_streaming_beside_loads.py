@@ -29,11 +29,12 @@ USERS = [f"u{n}" for n in range(20)]
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.fixture(params=["sqlite", "bigtable"])
+@pytest.fixture(params=["sqlite", "bigtable", "gs"])
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
-    """An endpoint whose first day is loaded into both layouts, with each kind of online store."""
-    store = None if request.param == "sqlite" else request.getfixturevalue("bigtable")
-    made = registered(Stage(tmp_path, "none", store))
+    """An endpoint whose first day is loaded into both layouts, with each kind of store."""
+    store = request.getfixturevalue("bigtable") if request.param == "bigtable" else None
+    table = f"{request.getfixturevalue('gs_bucket')}/plays" if request.param == "gs" else None
+    made = registered(Stage(tmp_path, "none", store, table))
     deliver(made, [(user, START, -1) for user in USERS])
     load_offline(made)
     load_online(made)
@@ -290,3 +291,52 @@ def test_a_flip_between_the_two_writes_of_a_batch_has_the_batch(here: Stage, mon
     with closing(Sink(here.destination)) as sink:
         sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
     assert here.online("u1") == {"u1": (7, utc("02T08:00"))}
+
+
+@pytest.fixture
+def in_bucket(gs_bucket: str, tmp_path: Path) -> Stage:
+    """A table in a bucket, where no load waits for an append."""
+    made = registered(Stage(tmp_path, "none", None, f"{gs_bucket}/plays"))
+    deliver(made, [(user, START, -1) for user in USERS])
+    load_offline(made)
+    load_online(made)
+    return made
+
+
+def test_a_version_that_comes_and_is_served_during_an_append_has_the_rows(
+    in_bucket: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream had looked for versions before it was there, and the load at the partition before the rows were."""
+    real = GrowingTable.append
+
+    def slow(*given: Any) -> Any:
+        load_online(in_bucket, replace=True)
+        return real(*given)
+
+    monkeypatch.setattr(GrowingTable, "append", slow)
+    with closing(Sink(in_bucket.destination)) as sink:
+        sink.take([Event("a", event("u1", "01T08:00", 7), utc("01T08:00"))])
+    assert in_bucket.online("u1") == {"u1": (7, utc("01T08:00"))}
+
+
+def test_a_stream_that_dies_right_after_such_an_append_is_completed_by_the_next(
+    in_bucket: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is delivered again: it makes no row, and the version has the one that it lacked."""
+    real, sent = GrowingTable.append, [Event("a", event("u1", "01T08:00", 7), utc("01T08:00"))]
+
+    def last(*given: Any) -> Any:
+        load_online(in_bucket, replace=True)
+        real(*given)
+        raise KeyboardInterrupt
+
+    with closing(Sink(in_bucket.destination)) as sink, monkeypatch.context() as patched:
+        patched.setattr(GrowingTable, "append", last)
+        with pytest.raises(KeyboardInterrupt):
+            sink.take(sent)
+    assert in_bucket.online("u1") == {"u1": (-1, START)}
+    with closing(Sink(in_bucket.destination)) as sink:
+        taken = sink.take(sent)
+    assert (taken.rows, taken.repeated) == (0, 1)
+    assert in_bucket.online("u1") == {"u1": (7, utc("01T08:00"))}
+    assert sorted(n for _, _, n in in_bucket.offline()) == [-1] * 20 + [7]

@@ -15,6 +15,7 @@ from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import InvalidType, InvalidValue
 from jukebox.formats import parquet
+from jukebox.storage import place_of
 from jukebox.tables import Manifest, partitions
 
 DAY = date(2024, 1, 1)
@@ -33,10 +34,10 @@ def rows(*numbers: int) -> pa.Table:
     return pa.table([[f"u{n}" for n in numbers], at, list(numbers)], schema=SCHEMA)
 
 
-def held(root: Path) -> list[int]:
+def held(root: str | Path) -> list[int]:
     """Return the numbers that the partition holds, whose manifest must be right about them."""
     (part,) = partitions(root).values()
-    found = pa.Table.from_batches(parquet.read(Path(part.uri) / part.details["data"]), SCHEMA)
+    found = pa.Table.from_batches(parquet.read(place_of(part.uri) / part.details["data"]), SCHEMA)
     assert part.rows == found.num_rows
     assert part.fingerprint == fingerprint_of(found, SCHEMA)
     assert part.details["statistics"]["n"]["rows"] == found.num_rows
@@ -123,9 +124,9 @@ def test_a_failure_in_the_midst_leaves_the_partition_as_it_was(tmp_path: Path, m
     assert held(tmp_path) == [1, 2]
 
 
-def test_a_table_that_is_not_on_this_machine_is_refused() -> None:
-    """An append needs hard links and a lock."""
-    with pytest.raises(InvalidValue, match="s3://bucket/table is not on this machine"):
+def test_a_table_on_a_store_that_cannot_settle_who_was_first_is_refused() -> None:
+    """There a manifest cannot be replaced only where it is still the same, not by what Jukebox has for it."""
+    with pytest.raises(InvalidValue, match=r"s3://bucket/table takes no appends; .* in a local folder or at gs://"):
         GrowingTable("s3://bucket/table", ABOUT, SCHEMA)
 
 

@@ -71,7 +71,7 @@ class WriteEvents(beam.PTransform):  # type: ignore[misc]
     """Makes both layouts hold a collection of ``Event``, in micro-batches; what comes out is refused.
 
     A micro-batch is whole at ``rows`` events, or ``seconds`` after its first one. ``shares`` micro-batches are written
-    at once. Workers must see the offline table and the registry as one file system.
+    at once. Workers must reach the offline table, at gs:// or on a file system of all of them, and the registry.
     """
 
     def __init__(self, to: Destination, *, rows: int = 5_000, seconds: float = 5.0, shares: int = 4) -> None:

@@ -112,15 +112,16 @@ class GrowingTable:
             return made[0].manifest
 
         try:
-            if replace_manifest(folder, grow) is None:
-                return False
+            written = replace_manifest(folder, grow)
             sync(folder, MANIFEST)
         except OSError as exc:
             if isinstance(exc, StorageError):
                 raise
             raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
-        self._hold(day, made[0])
-        return made[0].before is None
+        if written is not None:
+            self._hold(day, made[0])
+        # What was made and is not written now is there already: its first writing was not answered.
+        return bool(made) and made[0].before is None
 
     def _known(self, day: date, manifest: Manifest | None) -> _Known:
         """Return what is known of a partition, of which only what was not known is read; hold it."""

@@ -1,6 +1,7 @@
 """Where files lie: on this machine as ``pathlib.Path``, elsewhere as ``Remote``, which answers to the same names.
 
-Everything remote goes through ``pyarrow.fs``, which is there already and reads Parquet without Python's lock.
+Everything remote goes through ``pyarrow.fs``, which is there already and reads Parquet without Python's lock, but for
+what is written only if nobody else was first: ``conditional``.
 A plain path and ``file://`` are local; ``s3://bucket/key``, ``gs://bucket/key`` and ``hdfs://host:port/path`` are not.
 """
 
