@@ -1,8 +1,8 @@
-"""Artists on Kubeflow Pipelines: converted to tf.Example, and loaded under another identifier than theirs."""
+"""Artists on Kubeflow Pipelines: converted, loaded under another identifier, and online for those that users know."""
 
 from kfp import dsl
 
-from jukebox.kfp import convert, offline_load, register_features
+from jukebox.kfp import consistency_check, convert, offline_load, online_load, register_features
 
 ENDPOINT = "jukebox.examples.apm.artist_entities"
 KEYS = [
@@ -17,11 +17,13 @@ KEYS = [
 @dsl.pipeline(name="apm")
 def pipeline(
     source: str = "gs://bucket/apm",
+    user_artist_keys: str = "gs://bucket/user_artist_keys",
     date: str = "2013-01-31",
     features: str = "pipelines/apm/features.yaml",
     registry: str = "mlmd+sqlite://.demo/apm/kfp/registry.db",
+    store: str = "sqlite://.demo/apm/kfp/online.db",
 ):
-    """Leaves the artists' features of a date in a feature table; the source has one folder a date."""
+    """Leaves a date's features of all artists offline, and of those with users online; sources have a folder a date."""
     registered = register_features(features=features, registry=registry)
     # KFP's cache sees the path of the file and the URI of the registry, not what changed in them.
     registered.set_caching_options(enable_caching=False)
@@ -31,7 +33,7 @@ def pipeline(
         to_format="STORAGE_FORMAT_TF_EXAMPLE",
         columns=["artist_gid", "genres", "popularity_normalized"],
     )
-    offline_load(
+    load = offline_load(
         endpoint=ENDPOINT,
         source=records.outputs["converted"],
         feature_set=registered.outputs["feature_set"],
@@ -39,3 +41,14 @@ def pipeline(
         keys=KEYS,
         date=date,
     )
+    online = online_load(
+        feature_table=load.outputs["feature_table"],
+        feature_set=registered.outputs["feature_set"],
+        registry=registry,
+        store=store,
+        date=date,
+        filter_keys=user_artist_keys,
+        filter_columns=KEYS,
+        filter_format="STORAGE_FORMAT_TF_EXAMPLE",
+    )
+    consistency_check(online_table=online.outputs["uri"], registry=registry)

@@ -47,8 +47,8 @@ def pipeline(
     )
     verified = verify_training_set(training_set=join.outputs["training_set"], registry=registry)
     feature_statistics(data=join.outputs["training_set"], registry=registry).after(verified)
-    online = [
-        online_load(feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store)
-        for load in loads.values()
-    ]
-    consistency_check(features=FEATURES, registry=registry).after(*online)
+    for load in loads.values():
+        online = online_load(
+            feature_table=load.outputs["feature_table"], feature_set=known, registry=registry, store=store
+        )
+        consistency_check(online_table=online.outputs["uri"], registry=registry)

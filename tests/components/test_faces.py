@@ -34,8 +34,9 @@ COMPONENTS = {
 }
 # What an orchestrator decides and a pipeline's author does not: where outputs go, which execution it is, who watches.
 ORCHESTRATORS = {"out", "schema_out", "anomalies_out", "execution", "progress"}
-# KFP's point_in_time_join takes a list of feature tables, and KFP makes lists of parameters only, not of artifacts.
-KFP_ONLY = {"offline_load": {"uri"}}
+# KFP's point_in_time_join takes a list of feature tables, and KFP makes lists of parameters only, not of artifacts; its
+# consistency_check takes an online table or none, and kfp.local has no artifact that may be left out.
+KFP_ONLY = {"offline_load": {"uri"}, "online_load": {"uri"}}
 # TFX gives a component its Beam arguments by itself: those of the pipeline, or of ``with_beam_pipeline_args``.
 TFX_BY_ITSELF = {"beam_pipeline_args"}
 BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.Match, ast.For, ast.While, ast.Try, ast.With, ast.Assert)

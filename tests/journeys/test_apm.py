@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from runpy import run_path
 
@@ -12,11 +13,13 @@ import yaml
 from tests.components.place import write
 
 from jukebox.features.file import parse_features
-from jukebox.formats import parquet
+from jukebox.formats import parquet, tfrecord
+from jukebox.serving import FeatureReader
 from jukebox.tables import Manifest
 
 ROOT = Path(__file__).parents[2]
 APM = ROOT / "pipelines" / "apm"
+GENRES, WHEN = "/artist/jukebox-apm-sample/genres", datetime(2013, 2, 2, tzinfo=timezone.utc)
 IDS = {
     "5sWHDYs0csV6RS48xBl0tH": "b39fe8081e1f4c54be38e8d6f9f12bb9",
     "4GNcXTGWmnZ3ySrqvol3o4": "9a1b1cfbc6f244569ae0356c77bbe9d8",
@@ -33,6 +36,9 @@ def source(tmp_path: Path) -> str:
         "monthly_listeners": [10, 20],
     }
     write(tmp_path / "apm" / "2013-01-31" / "part-0.parquet", pa.table(columns))
+    # Of the artists, users know the first.
+    keys = pa.table({"user": [7], "artist_gid": list(IDS)[:1]})
+    tfrecord.write(tmp_path / "keys" / "2013-01-31" / "part-0.tfrecord.gz", keys.to_batches(), schema=keys.schema)
     return str(tmp_path / "apm")
 
 
@@ -49,8 +55,10 @@ def run_on_kfp(source: str, root: Path) -> None:
 
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root / "artifacts"))
     pipeline = run_path(str(APM / "apm_kfp.py"))["pipeline"]
-    registry = f"mlmd+sqlite://{root}/registry.db"
-    pipeline(source=source, date="2013-01-31", features=str(APM / "features.yaml"), registry=registry)
+    places = {"registry": f"mlmd+sqlite://{root}/registry.db", "store": f"sqlite://{root}/online.db"}
+    keys = f"{root}/keys/2013-01-31"
+    features = str(APM / "features.yaml")
+    pipeline(source=source, user_artist_keys=keys, date="2013-01-31", features=features, **places)
 
 
 def run_on_tfx(source: str, root: Path) -> None:
@@ -58,8 +66,10 @@ def run_on_tfx(source: str, root: Path) -> None:
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
     pipeline = run_path(str(APM / "apm_tfx.py"))["pipeline"]
-    places = {"root": str(root / "artifacts"), "metadata": f"{root}/registry.db"}
-    LocalDagRunner().run(pipeline(source=source, date="2013-01-31", features=str(APM / "features.yaml"), **places))
+    places = {"metadata": f"{root}/registry.db", "store": f"sqlite://{root}/online.db", "root": f"{root}/artifacts"}
+    keys = f"{root}/keys/2013-01-31"
+    features = str(APM / "features.yaml")
+    LocalDagRunner().run(pipeline(source=source, user_artist_keys=keys, date="2013-01-31", features=features, **places))
 
 
 @pytest.mark.parametrize("run", [run_on_kfp, run_on_tfx])
@@ -75,6 +85,9 @@ def test_artists_are_converted_and_loaded_under_the_declared_identifier(source: 
     assert table.details["converted"] == {"artist": ["artist_gid", "base62", "gid_hex"]}
     [converted] = (tmp_path / "artifacts").rglob("*.tfrecord.gz")
     assert converted.parent.name == "2013-01-31"
+    with FeatureReader(f"mlmd+sqlite://{tmp_path}/registry.db") as reader:
+        online = reader.read_many([{"artist": each} for each in IDS.values()], [GENRES], at=WHEN).to_dicts()
+    assert [each[GENRES] for each in online] == [["rock", "pop"], None]
 
 
 def test_the_documented_endpoint_is_that_of_the_pipeline() -> None:

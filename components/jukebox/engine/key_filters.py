@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox import formats
-from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NoPartition
+from jukebox.engine.keys import KeySource, key_sources
+from jukebox.errors import InvalidValue, MissingColumn, NoPartition
 from jukebox.features.spellings import canonical
 from jukebox.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jukebox.features.definitions import Key
+    from jukebox.features import Endpoint
     from jukebox.stores import Registry
 
 
@@ -23,31 +24,39 @@ if TYPE_CHECKING:
 class KeyFilter:
     """A file or folder, its format where its ending does not tell, and the columns that hold the keys.
 
-    ``columns`` is a mapping from a table's key column to the data set's, or a list of key declarations, each with
-    ``column_name`` (or ``column``), ``primitive_entity`` and perhaps ``identifier``; by default the names are the same.
+    ``columns`` is a mapping from a table's key column to the data set's, or what an offline load is told of keys: a
+    list of ``{"primitive_entity", "identifier", "column_name"}``. Ids that are written in another way than the table's
+    are converted. By default the names are the same.
     """
 
     path: str
     format: str | None = None
     columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None
 
-    def read(self, keys: Sequence[Key], kinds: pa.Schema) -> pa.Table:
-        """Return the keys under the names and in the types that ``kinds``, the table's own, has.
+    def read(self, endpoint: Endpoint, kinds: pa.Schema) -> pa.Table:
+        """Return the keys of an endpoint under the names and in the types that ``kinds``, its table's own, has.
 
-        Raises MissingColumn, InvalidType and InvalidValue for keys that do not fit, NoPartition, CorruptData and
-        StorageError.
+        Raises MissingColumn, InvalidType and InvalidValue for keys that do not fit, and for ids that cannot be
+        converted, NoPartition, CorruptData and StorageError.
         """
-        named = _columns(self.columns, keys)
+        sources = {each.key.column: each for each in _sources(endpoint, self.columns)}
         reader = formats.format_of(self.path) if self.format is None else formats.format_named(_format(self.format))
         there = reader.schema(self.path).names
         for name in kinds.names:
-            if named[name] not in there:
-                raise MissingColumn(f"key '{named[name]}' is not in the filter {self.path}; it has {', '.join(there)}")
+            column = sources[name].column
+            if column not in there:
+                raise MissingColumn(f"key '{column}' is not in the filter {self.path}; it has {', '.join(there)}")
         # CSV and records do not say what their keys are: a text of digits would be a number, and any text bytes.
-        options = formats.Options(types={named[field.name]: field.type for field in kinds})
-        wanted = [named[name] for name in kinds.names]
-        batches = list(reader.read(self.path, columns=wanted, options=options))
-        return pa.Table.from_batches(batches).rename_columns(kinds.names) if batches else kinds.empty_table()
+        types = {
+            sources[field.name].column: pa.string() if sources[field.name].converted else field.type for field in kinds
+        }
+        rows, found = 0, []
+        for batch in reader.read(self.path, columns=[*types], options=formats.Options(types=types)):
+            columns = [(sources[name], batch.column(sources[name].column)) for name in kinds.names]
+            ids = [source.ids(column, rows) for source, column in columns]
+            found.append(pa.RecordBatch.from_arrays(ids, kinds.names))
+            rows += batch.num_rows
+        return pa.Table.from_batches(found) if found else kinds.empty_table()
 
 
 def located(registry: Registry, endpoint: str, prefix: str, day: str | None) -> tuple[str, str | None]:
@@ -76,30 +85,11 @@ def _format(name: str) -> str:
     return found
 
 
-def _columns(given: Mapping[str, str] | Sequence[Mapping[str, str]] | None, keys: Sequence[Key]) -> dict[str, str]:
-    same = {key.column: key.column for key in keys}
-    if given is None:
-        return same
-    if isinstance(given, dict):
-        unknown = [name for name in given if name not in same]
-        if unknown:
-            raise MissingColumn(f"'{unknown[0]}' is no key of the features; their keys are {', '.join(same)}")
-        return {**same, **given}
-    return {**same, **dict(_declared(each, keys) for each in given)}
-
-
-def _declared(given: Any, keys: Sequence[Key]) -> tuple[str, str]:
-    told = canonical(given) if isinstance(given, dict) else {}
-    column, entity = told.get("column_name", told.get("column")), told.get("primitive_entity")
-    if not isinstance(column, str) or not isinstance(entity, str):
-        raise InvalidValue(f'a filter key is {{"primitive_entity": …, "identifier": …, "column_name": …}}, not {given}')
-    found = [key for key in keys if key.primitive_entity == entity]
-    if len(found) != 1:
-        there = ", ".join(f"{key.column} ({key.primitive_entity})" for key in keys)
-        raise InvalidValue(f"filter key '{column}' is of '{entity}', which {len(found)} keys are of: {there}")
-    identifier = told.get("identifier", found[0].identifier)
-    if identifier != found[0].identifier:
-        raise InvalidType(
-            f"filter key '{column}' is written as {identifier} and key '{found[0].column}' as {found[0].identifier}"
-        )
-    return found[0].column, column
+def _sources(endpoint: Endpoint, given: Mapping[str, str] | Sequence[Mapping[str, str]] | None) -> Sequence[KeySource]:
+    if not isinstance(given, dict):
+        return key_sources(endpoint, given)
+    names = [key.column for key in endpoint.keys]
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise MissingColumn(f"'{unknown[0]}' is no key of the features; their keys are {', '.join(names)}")
+    return [KeySource(key, given.get(key.column, key.column), key.identifier) for key in endpoint.keys]

@@ -9,8 +9,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from jukebox.core.coordinates import column, coordinates
+from jukebox.core.coordinates import column, coordinates, qualifier
 from jukebox.core.fingerprints import fingerprint_of
 from jukebox.core.layouts import layout_of
 from jukebox.engine.feature_tables import PartitionPieces, read_partitions
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
+    from jukebox.core.layouts import Layout
     from jukebox.engine.catalog import Partition
     from jukebox.engine.key_filters import KeyFilter
     from jukebox.engine.newest import Newest
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _ROWS_AT_ONCE = 100_000
+_TIMESTAMP = 8  # bytes
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class OnlineTable:
             return None
         there = parquet.schema(self.held()[0].path)
         kinds = pa.schema([there.field(name) for name in self.keys])
-        return self.only.read(self.members[0].feature.endpoint.keys, kinds)
+        return self.only.read(self.members[0].feature.endpoint, kinds)
 
     @property
     def is_static(self) -> bool:
@@ -239,18 +242,27 @@ def _write(
     return rows.num_rows, online.write(name, rows, version=version, progress=progress, **about)
 
 
-def estimated(load: OnlineTable, *, table: str | None = None) -> Estimate:
-    """Return what ``load_table`` would send to a store, which is not asked."""
+def estimated(load: OnlineTable, *, table: str | None = None, apart: bool = False) -> Estimate:
+    """Return what ``load_table`` would send to a store, which is not asked; ``apart`` is a cell for every feature."""
     name = table or load.name
     if not load.held():
         return Estimate(name, 0, 0, 0)
     newest = load.newest()
     layout = layout_of(newest.rows.schema, keys=load.keys, entity=load.entity, **load.roles)
-    size = 0
-    for batch in layout.fitted(newest.rows).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE):
-        found = coordinates(layout, pa.Table.from_batches([batch]))
-        size += sum(map(len, found.keys)) + sum(map(len, found.ranks)) + layout.cells(batch).nbytes
-    return Estimate(name, newest.read, newest.rows.num_rows, size + newest.rows.num_rows * len(column(name, 1)))
+    batches = layout.fitted(newest.rows).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE)
+    size = sum(_sent(layout, batch, column(name, 1), apart=apart) for batch in batches)
+    return Estimate(name, newest.read, newest.rows.num_rows, size)
+
+
+def _sent(layout: Layout, batch: pa.RecordBatch, of: bytes, *, apart: bool) -> int:
+    keys, _, ranks = coordinates(layout, pa.Table.from_batches([batch]))
+    features = [name.encode() for name in layout.value_names] if apart else [b""]
+    cells = layout.cells_apart(batch) if apart else [layout.cells(batch)]
+    size = sum(map(len, keys))
+    for feature, each in zip(features, cells, strict=True):
+        qualifiers = sum(len(qualifier(of, feature, rank)) for rank in ranks)
+        size += qualifiers + _TIMESTAMP * len(batch) + (pc.sum(pc.binary_length(each)).as_py() or 0)
+    return size
 
 
 def dated(batch: pa.RecordBatch, event_time: str, day: date) -> pa.RecordBatch:

@@ -1,6 +1,6 @@
 """The KFP face of online_load."""
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from kfp import dsl
 
@@ -24,7 +24,7 @@ def online_load(
     filter_format: Optional[str] = None,
     replace: bool = False,
     beam_pipeline_args: Optional[list] = None,
-):
+) -> NamedTuple("Outputs", [("uri", str)]):
     """Loads the newest row of every key into an online store; newer values there stay.
 
     Args:
@@ -43,6 +43,9 @@ def online_load(
         filter_format: Its storage format, where its files' ending does not tell.
         replace: Whether the rows take the place of all that the table held.
         beam_pipeline_args: Flags of a Beam pipeline that does the load, such as its runner.
+
+    Returns:
+        uri: Where what was loaded is told, for the consistency_check that reads it back.
     """
     from jukebox import online_load
 
@@ -59,3 +62,4 @@ def online_load(
         out=online_table.path,
     )
     online_table.metadata.update(manifest.facts)
+    return (online_table.path,)
