@@ -14,6 +14,7 @@ from jukebox.errors import (
     InvalidType,
     InvalidValue,
     MissingColumn,
+    NameClash,
     NotRegistered,
     SourceChanged,
     StorageError,
@@ -224,3 +225,22 @@ def test_columns_of_arrow_and_numpy(scene: Scene) -> None:
     assert arrays["t"][0] == 38.0
     assert arrays["t"][1] != arrays["t"][1]
     assert found.to_dicts() == [{"t": 38.0, "s": 100}, {"t": None, "s": None}]
+
+
+def test_a_feature_that_is_called_as_anothers_state_is_refused(scene: Scene) -> None:
+    """It would be lost beside it; without the states both are there."""
+    found = FeatureReader(scene.registry).read_many([ONE], {TEMP: "t", SEATS: "t.status"}, at=NOON)
+    assert found.to_arrow().to_pydict() == {"t": [38.0], "t.status": [100]}
+    with pytest.raises(NameClash, match=r"'t\.status' would be both a feature and the state of one"):
+        found.to_arrow(states=True)
+
+
+def test_no_entities_are_columns_of_no_rows(scene: Scene) -> None:
+    """Of the same names and types as those of some, in each shape."""
+    with FeatureReader(scene.registry, hedge_after=5.0) as reader:
+        none, one = (reader.read_many(given, {TEMP: "t", SEATS: "s"}, at=NOON) for given in ([], [ONE]))
+    for states in (False, True):
+        assert none.to_arrow(states=states).schema == one.to_arrow(states=states).schema
+        assert none.to_arrow(states=states).num_rows == 0
+    assert {name: len(array) for name, array in none.to_numpy().items()} == {"t": 0, "s": 0}
+    assert (none.to_dicts(), list(none), none[:5]) == ([], [], [])

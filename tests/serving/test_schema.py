@@ -18,6 +18,11 @@ schemathesis = pytest.importorskip("schemathesis", reason="no schemathesis: inst
 from hypothesis import HealthCheck, given, settings  # noqa: E402 - it may be missing
 from hypothesis import strategies as st  # noqa: E402 - it may be missing
 from hypothesis.errors import Unsatisfiable  # noqa: E402 - it may be missing
+from schemathesis.specs.openapi.checks import (  # noqa: E402 - it may be missing
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from starlette.testclient import TestClient  # noqa: E402 - it may be missing
 
 from jukebox.serving.server import Limits, Model, make_app  # noqa: E402 - it may be missing
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 OURS = {500, 501, 502, 503}  # 504 is the answer to the timeout that a request has itself
+TRUE = [status_code_conformance, content_type_conformance, response_schema_conformance]
 PATHS = [
     "read",
     "describe",
@@ -73,7 +79,7 @@ def document(app: FastAPI) -> Any:
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=str)
 def test_no_request_is_the_servers_fault(document: Any, client: TestClient, mode: Any) -> None:
-    """Of all that the document allows, and of what it does not, nothing is answered with 5xx."""
+    """Of all that the document allows, and of what it does not, nothing is answered with 5xx or as it does not say."""
     operations = [each.ok() for each in document.get_all_operations()]
     assert len(operations) == len(PATHS)
     for operation in operations:
@@ -89,6 +95,7 @@ def held(operation: Any, mode: Any, client: TestClient) -> None:
     def holds(case: Any) -> None:
         answer = case.call(session=client)
         assert answer.status_code not in OURS, answer.text
+        case.validate_response(answer, checks=TRUE)
 
     holds()
 

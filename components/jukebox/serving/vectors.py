@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 import pyarrow as pa
 
-from jukebox.errors import InvalidType, MissingColumn, reason
+from jukebox.errors import InvalidType, MissingColumn, NameClash, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,18 +145,15 @@ class FeatureVectors(Sequence[FeatureVector]):
         """Return a column for each feature, of the type that the online table has for it.
 
         With ``states`` each is followed by ``<name>.event_time`` and ``<name>.status``. Raises InvalidType for
-        contextual values of the type ``any`` that do not make one column.
+        contextual values of the type ``any`` that do not make one column, and NameClash where a feature is called as
+        another's state.
         """
-        columns: dict[str, pa.Array] = {}
-        for column in self.columns:
-            columns[column.name] = _array(column)
-            if states:
-                zone = "UTC" if column.verdict.zoned else None
-                columns[f"{column.name}.event_time"] = pa.array(column.verdict.times, pa.int64()).cast(
-                    pa.timestamp("ns", zone)
-                )
-                columns[f"{column.name}.status"] = pa.array(column.verdict.statuses, pa.string())
-        return pa.table(columns)
+        columns = [pair for column in self.columns for pair in _arrays(column, states=states)]
+        names = [name for name, _ in columns]
+        twice = next((name for name in names if states and names.count(name) > 1), None)
+        if twice is not None:
+            raise NameClash(f"'{twice}' would be both a feature and the state of one; ask for it under another name")
+        return pa.table([array for _, array in columns], names=names)
 
     def to_numpy(self) -> dict[str, npt.NDArray[Any]]:
         """Return an array for each feature; lists of a fixed size have a second dimension.
@@ -168,6 +165,16 @@ class FeatureVectors(Sequence[FeatureVector]):
 
     def _vector(self, place: int) -> FeatureVector:
         return FeatureVector(tuple([column.value(place) for column in self.columns]), self.request_id)
+
+
+def _arrays(column: Column, *, states: bool) -> list[tuple[str, pa.Array]]:
+    values = [(column.name, _array(column))]
+    if not states:
+        return values
+    verdict = column.verdict
+    times = pa.array(verdict.times, pa.int64()).cast(pa.timestamp("ns", "UTC" if verdict.zoned else None))
+    told = pa.array(verdict.statuses, pa.string())
+    return [*values, (f"{column.name}.event_time", times), (f"{column.name}.status", told)]
 
 
 def _array(column: Column) -> pa.Array:

@@ -14,19 +14,22 @@ try:
     from fastapi import FastAPI, Request, Response
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
+    from starlette.responses import PlainTextResponse
 except ImportError as exc:
     raise MissingDependency.of("fastapi", "serve") from exc
 
 from jukebox.serving.server import metrics as told
 from jukebox.serving.server.bodies import (
-    Error,
     ModelFeatures,
+    ModelStatus,
     Predict,
     Predictions,
+    Probe,
     ReadFeatures,
     ReadModelFeatures,
     Vectors,
 )
+from jukebox.serving.server.documents import WRONG, document
 from jukebox.serving.server.errors import status_of
 from jukebox.serving.server.guards import Guard
 from jukebox.serving.server.settings import Limits, Model
@@ -42,14 +45,6 @@ if TYPE_CHECKING:
     from jukebox.serving.vectors import FeatureVectors
 
 _THREADS = 32  # requests that wait for a store or a model at once
-_WRONG: dict[int | str, dict[str, Any]] = {
-    400: {"model": Error, "description": "The request makes no sense."},
-    401: {"model": Error, "description": "The token is missing or wrong."},
-    404: {"model": Error, "description": "A feature or model is not known, or not loaded online."},
-    413: {"model": Error, "description": "The body is too large."},
-    503: {"model": Error, "description": "The online store cannot be used."},
-    504: {"model": Error, "description": "The online store did not answer in time."},
-}
 
 
 class _Answers:
@@ -187,14 +182,15 @@ def make_app(
         yield
         answers.close()
 
-    app = FastAPI(title="Jukebox", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=_WRONG)
-    app.add_middleware(Guard, token=token, body=limits.body, metrics=answers.metrics)
+    app = FastAPI(title="Jukebox", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=WRONG)
+    app.add_middleware(Guard, token=token, limits=limits, metrics=answers.metrics)
     app.add_exception_handler(JukeboxError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     _add_features(app, answers)
     _add_models(app, answers)
     _add_probes(app, answers)
+    document(app, token=token is not None)
     return app
 
 
@@ -227,7 +223,7 @@ def _add_models(app: FastAPI, answers: _Answers) -> None:
         """Predict with the version that is served; another is not found."""
         return await answers.predict(model, body, version)
 
-    @app.get("/v1/models/{model}", tags=["models"])
+    @app.get("/v1/models/{model}", response_model=ModelStatus, tags=["models"])
     async def status(model: str) -> Response:
         """Tell the state of a model, as TensorFlow Serving does."""
         found = answers.model(model).predictor
@@ -237,17 +233,19 @@ def _add_models(app: FastAPI, answers: _Answers) -> None:
 
 
 def _add_probes(app: FastAPI, answers: _Answers) -> None:
-    @app.get("/healthz", tags=["probes"])
+    @app.head("/healthz", include_in_schema=False)
+    @app.get("/healthz", response_model=Probe, tags=["probes"])
     async def alive() -> Response:
         """Tell that the server runs."""
         return answer({"status": "alive"})
 
-    @app.get("/readyz", tags=["probes"])
+    @app.head("/readyz", include_in_schema=False)
+    @app.get("/readyz", response_model=Probe, tags=["probes"])
     async def ready() -> Response:
         """Tell whether the online stores answer."""
         return await answers.ready()
 
-    @app.get("/metrics", tags=["probes"])
+    @app.get("/metrics", response_class=PlainTextResponse, tags=["probes"])
     async def metrics() -> Response:
         """Tell Prometheus' metrics."""
         return Response(answers.metrics.text(), media_type=told.CONTENT_TYPE)

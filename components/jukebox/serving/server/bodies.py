@@ -107,6 +107,29 @@ class Predictions(BaseModel):
     outputs: Any = None
 
 
+class _Fine(BaseModel):
+    error_code: str
+    error_message: str
+
+
+class _Version(BaseModel):
+    version: str
+    state: str
+    status: _Fine
+
+
+class ModelStatus(BaseModel):
+    """The versions of a model and their states, as TensorFlow Serving tells them; there is one."""
+
+    model_version_status: list[_Version]
+
+
+class Probe(BaseModel):
+    """How a server is."""
+
+    status: Annotated[str, Field(description="alive or ready")]
+
+
 class Error(BaseModel):
     """What was wrong."""
 

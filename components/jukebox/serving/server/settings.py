@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for: bytes of its body, entities, features, and seconds until its answer."""
+    """What a request may ask for: bytes of its body, entities, features, seconds until its answer.
+
+    ``upload`` is how many seconds its body may take to come. Raises InvalidValue for a limit of nothing.
+    """
 
     body: int = 1 << 20
     entities: int = 1_000
     features: int = 1_000
     seconds: float = 2.0
+    upload: float = 30.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
