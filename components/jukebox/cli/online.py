@@ -91,7 +91,7 @@ def load_online(
     }
     where = _store(store, project, bigtable_instance, bigtable_table)
     if dry_run:
-        printing.estimates(where, online_load.estimate(**asked), priced, as_json=as_json)
+        printing.estimates(where, online_load.estimate(store=where, **asked), priced, as_json=as_json)
         return
     with drawing.progress("rows loaded") as progress:
         made = online_load.run(store=where, replace=replace, progress=progress, **asked)

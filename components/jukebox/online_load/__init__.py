@@ -14,6 +14,7 @@ from jukebox.engine.online_tables import OnlineLoad, OnlineTable, estimated, loa
 from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.features import FeatureName
 from jukebox.stores import OnlineSource, Recorded, open_online, open_registry, place
+from jukebox.stores.uris import option
 from jukebox.tables import Manifest, combined
 
 if TYPE_CHECKING:
@@ -92,11 +93,16 @@ def estimate(
     filter_keys: str | None = None,
     filter_columns: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
     filter_format: str | None = None,
+    store: str | None = None,
 ) -> list[Estimate]:
-    """Return the rows and bytes that ``run`` would send of each table; no store is asked, and nothing is written."""
+    """Return the rows and bytes that ``run`` would send of each table to ``store``; it is not asked, nor written to.
+
+    Without a store they are those of packed cells. Raises what ``run`` raises of features, dates and filter keys.
+    """
     asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
     asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
-    return [estimated(each, table=table) for each in _tables(open_registry(registry), **asked)]
+    apart = store is not None and option(store, "cells") == "columns"
+    return [estimated(each, table=table, apart=apart) for each in _tables(open_registry(registry), **asked)]
 
 
 def unload(*, registry: str, features: Sequence[str], drop: bool = True) -> list[OnlineSource]:

@@ -1,8 +1,9 @@
-"""URIs of stores as they may be printed and logged: without passwords, and without tokens and other options."""
+"""URIs of stores: what they are set to, and as they may be printed, without passwords, tokens and other options."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qsl
 
 _FILES = ("mlmd+sqlite", "sqlite", "file", "")
 _OPTION = re.compile(r"(?P<before>[?&][^=&#]*=)[^&#]*")
@@ -29,3 +30,12 @@ def redacted(uri: str) -> str:
         return f"{scheme}://{re.split('[/?#@:&]', rest)[0]}:***"
     shown = f"{user}:***@" if colon else f"{user}{at}"
     return f"{scheme}://{shown}" + _OPTION.sub(r"\g<before>***", place)
+
+
+def option(uri: str, name: str) -> str | None:
+    """Return what an option of ``uri`` is set to, None where it has none.
+
+    >>> option("bigtable://project/instance/table?cells=columns", "cells")
+    'columns'
+    """
+    return dict(parse_qsl(uri.partition("?")[2])).get(name)
