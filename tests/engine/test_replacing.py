@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jukebox import storage
 from jukebox.engine import generations, replacing, streaming_parts
 from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.streaming_parts import GrowingTable
-from jukebox.errors import CorruptData, StorageError, TimedOut
+from jukebox.errors import CorruptData, MissingDependency, StorageError, TimedOut
 from jukebox.formats import parquet
 from jukebox.storage import conditional, place_of
 from jukebox.tables import partition_folder, partitions
@@ -215,6 +216,27 @@ def test_what_nobody_reads_any_more_is_taken_away(root: str, monkeypatch: pytest
     assert below(root) == {"manifest.json", before.details["data"], now.details["data"]}
     found = pa.Table.from_batches(parquet.read(place_of(before.uri) / before.details["data"]))
     assert found["n"].to_pylist() == [0, 1, 2]
+
+
+def test_without_the_client_library_a_load_writes_what_no_stream_has_written(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is refused where it would write over a stream's rows, as a stream is."""
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "google.cloud.storage", None)
+        patched.delitem(sys.modules, "jukebox.storage.conditional")
+        patched.delattr(storage, "conditional")
+        write_partition(root, DAY, rows(1).to_batches(), ABOUT)
+        with pytest.raises(MissingDependency, match=r"google-cloud-storage is not installed; .*jukebox\[pubsub\]"):
+            growing(root)
+    growing(root).append(DAY, rows(2), ["m2"])
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "google.cloud.storage", None)
+        patched.delitem(sys.modules, "jukebox.storage.conditional")
+        patched.delattr(storage, "conditional")
+        with pytest.raises(MissingDependency, match="google-cloud-storage is not installed"):
+            write_partition(root, DAY, rows(3).to_batches(), ABOUT)
+    assert held(root) == [1, 2]
 
 
 def test_a_partition_that_is_broken_is_told_and_nothing_is_written(root: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,29 @@ def test_a_reader_of_before_finds_what_it_began_to_read(tmp_path: Path) -> None:
         table.append(DAY, rows(number), [f"m{number}"])
     found = pa.Table.from_batches(parquet.read(Path(before.uri) / before.details["data"]))
     assert found["n"].to_pylist() == [1]
+
+
+def test_what_nobody_reads_any_more_is_taken_away(tmp_path: Path) -> None:
+    """Former generations and what a kill left, an hour later; the last generation stays for who reads it."""
+    table, folder = GrowingTable(str(tmp_path), ABOUT, SCHEMA), tmp_path / "date=2024-01-01"
+    parquet.write(folder / "part-killed.parquet", rows(9).to_batches(), schema=SCHEMA)
+    parquet.write(folder / "generation-killed" / "part-000000001.parquet", rows(9).to_batches(), schema=SCHEMA)
+    for number in range(3):
+        table.append(DAY, rows(number), [f"m{number}"])
+    assert len(list(folder.iterdir())) == 1 + 2 + 3
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    (before,) = partitions(tmp_path).values()
+    GrowingTable(str(tmp_path), ABOUT, SCHEMA).append(DAY, rows(3), ["m3"])
+    (now,) = partitions(tmp_path).values()
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", before.details["data"], now.details["data"]}
+    assert held(tmp_path) == [0, 1, 2, 3]
+
+
+def test_to_append_nothing_writes_nothing(tmp_path: Path) -> None:
+    """Not even a partition."""
+    assert not GrowingTable(str(tmp_path), ABOUT, SCHEMA).append(DAY, rows(), [])
+    assert partitions(tmp_path) == {}
 
 
 def test_a_failure_in_the_midst_leaves_the_partition_as_it_was(tmp_path: Path, monkeypatch: Any) -> None:

@@ -113,7 +113,8 @@ class GrowingTable:
 
         try:
             written = replace_manifest(folder, grow)
-            sync(folder, MANIFEST)
+            if written is not None:
+                sync(folder, MANIFEST)
         except OSError as exc:
             if isinstance(exc, StorageError):
                 raise
