@@ -97,6 +97,7 @@ def test_a_models_features_are_told_and_read(client: TestClient) -> None:
         ),
         (READ, {"features": None, "entities": [{}]}, 400, "no feature is asked for"),
         (READ, {"features": [7], "entities": [{}]}, 400, "asks for 7; it asks for features by name"),
+        (READ, {"features": [None], "entities": []}, 400, "asks for None; it asks for features by name"),
         (READ, {"features": [[TEMP]], "entities": [{}]}, 400, "it takes a list of names, or a mapping from them"),
         (
             READ,

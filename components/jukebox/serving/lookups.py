@@ -106,9 +106,9 @@ def entries_of(features: Mapping[str, Any] | Sequence[str]) -> tuple[Entry, ...]
         raise InvalidValue("no feature is asked for")
     if isinstance(features, Mapping):
         return tuple(normalized(features))
-    wrong = next((name for name in features if not isinstance(name, str)), None)
-    if wrong is not None:
-        raise InvalidType(f"the request asks for {wrong!r}; it asks for features by name")
+    wrong = [name for name in features if not isinstance(name, str)]
+    if wrong:
+        raise InvalidType(f"the request asks for {wrong[0]!r}; it asks for features by name")
     twice = next((name for place, name in enumerate(features) if name in features[:place]), None)
     if twice is not None:
         raise NameClash(f"feature '{twice}' is asked for twice")
