@@ -97,8 +97,11 @@ def estimate(
 ) -> list[Estimate]:
     """Return the rows and bytes that ``run`` would send of each table to ``store``; it is not asked, nor written to.
 
-    Without a store they are those of packed cells. Raises what ``run`` raises of features, dates and filter keys.
+    Without a store they are those of packed cells. Raises InvalidValue for a store that is none, and what ``run``
+    raises of features, dates and filter keys.
     """
+    if store is not None:
+        open_online(store).close()
     asked: dict[str, Any] = {"features": features, "feature_table": feature_table, "table": table}
     asked |= {"days": _days(date, start, end), "filtered": _filter(filter_keys, filter_format, filter_columns)}
     apart = store is not None and option(store, "cells") == "columns"

@@ -248,6 +248,14 @@ def test_a_place_that_does_not_answer_is_a_storage_error(monkeypatch: pytest.Mon
         ("bigtable://", "is no Bigtable table"),
         ("bigtable://p", "is no Bigtable table"),
         ("bigtable://p/i/t/x", "is no Bigtable table"),
+        ("bigtable://p/i/", "'' is no name of a Bigtable table"),
+        ("bigtable://p/i x/t", "is no Bigtable table"),
+        ("bigtable://[p/i/t", "is no Bigtable table: Invalid IPv6 URL"),
+        ("bigtable://p/i/a b", "'a b' is no name of a Bigtable table"),
+        ("bigtable://p/i/å", "is no name of a Bigtable table"),
+        (f"bigtable://p/i/{'a' * 51}", "at most 50 letters"),
+        ("bigtable://p/i/t?max_age=0s", "max_age=0s; rows are kept for at least a second"),
+        ("bigtable://p/i/t?max_age=999ms", "at least a second"),
         ("bigtable://p/i/t?colour=red", "colour=red"),
         ("bigtable://p/i/t?versions=0", "versions=0"),
         ("bigtable://p/i/t?cells=rows", "cells=rows"),
@@ -258,3 +266,10 @@ def test_a_uri_that_says_nothing_sensible_is_refused(uri: str, said: str) -> Non
     """The message shows how it is written."""
     with pytest.raises(InvalidValue, match=said.replace("?", r"\?")):
         parsed(uri)
+
+
+def test_a_project_may_be_of_a_domain() -> None:
+    """And a table is called jukebox where the URI names none."""
+    assert parsed("bigtable://example.com:project/instance").path == (
+        "projects/example.com:project/instances/instance/tables/jukebox"
+    )

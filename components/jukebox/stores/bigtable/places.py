@@ -16,6 +16,8 @@ _MOST_SPLITS = 256  # one a salt
 _WITH_TABLE = 3  # names
 # As CreateTableRequest of Google's bigtable_table_admin.proto has it.
 _TABLE = re.compile(r"[_a-zA-Z0-9][-_.a-zA-Z0-9]{0,49}")
+# Wider than either: a project may be of a domain, example.com:project.
+_PROJECT_OR_INSTANCE = re.compile(r"[a-zA-Z0-9][-.:a-zA-Z0-9]*")
 _SHORTEST = timedelta(seconds=1)
 
 
@@ -57,8 +59,9 @@ def parsed(uri: str) -> Place:
         found = urlsplit(uri)
     except ValueError as exc:
         raise InvalidValue(f"'{uri}' is no Bigtable table: {exc}; it is written {_FORM}") from exc
-    names = [found.netloc, *found.path.strip("/").split("/")]
-    if found.scheme != "bigtable" or not all(names) or len(names) not in (2, _WITH_TABLE) or found.fragment:
+    names = [found.netloc, *found.path.split("/")[1:]]
+    named = len(names) in (2, _WITH_TABLE) and all(map(_PROJECT_OR_INSTANCE.fullmatch, names[:2]))
+    if found.scheme != "bigtable" or not named or found.fragment:
         raise InvalidValue(f"'{uri}' is no Bigtable table; it is written {_FORM}")
     options = dict(parse_qsl(found.query, keep_blank_values=True))
     found_options: dict[str, Any] = {n: _option(uri, n, text) for n, text in options.items() if n != "cells"}
