@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from typing import TYPE_CHECKING
@@ -82,6 +84,42 @@ def test_a_server_that_is_told_to_stop_answers_what_is_under_way(scene: Scene, t
     finally:
         server.kill()
         server.wait()
+
+
+def test_connections_that_are_kept_lose_no_request_when_a_server_is_told_to_stop(scene: Scene, tmp_path: Path) -> None:
+    """Clients that send request after request are told with an answer that it was the last; all are answered."""
+    server, port = started(scene, tmp_path)
+    answered, lost = [], []
+
+    def reads() -> None:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            while True:
+                client.request("POST", "/v1/features:read", BODY, {"Authorization": "Bearer s3cret"})
+                answer = client.getresponse()
+                answer.read()
+                answered.append(answer.status)
+                if answer.getheader("connection") == "close":
+                    return
+        except OSError as exc:
+            lost.append(exc)
+        finally:
+            client.close()
+
+    try:
+        threads = [threading.Thread(target=reads) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(answered) < 50:
+            time.sleep(0.01)
+        server.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(60)
+        assert (lost, set(answered)) == ([], {200})
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def _read(port: int, request_id: str) -> None:
