@@ -158,3 +158,18 @@ def test_a_running_fingerprint_can_be_asked_in_between(batches: int) -> None:
     for count in range(1, batches + 1):
         running.update(batch)
         assert running.hexdigest() == fingerprint_of([batch] * count, batch.schema)
+
+
+def test_a_copy_goes_on_by_itself() -> None:
+    """What one takes in the other does not, nested columns included."""
+    kind = pa.list_(pa.struct([("text", pa.string())]))
+    one, two = ([[{"text": text}, None], None] for text in ("a", "b"))
+    batches = [pa.RecordBatch.from_arrays([pa.array(each, kind)], names=["x"]) for each in (one, two)]
+    first = Fingerprint(batches[0].schema)
+    first.update(batches[0])
+    second = first.copy()
+    second.update(batches[1])
+    assert first.hexdigest() == fingerprint_of(batches[:1], batches[0].schema)
+    assert second.hexdigest() == fingerprint_of(batches, batches[0].schema)
+    first.update(batches[1])
+    assert first.hexdigest() == second.hexdigest()
