@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jukebox.stores import open_online
@@ -26,6 +26,9 @@ def test_packed_cells_and_cells_apart_settle_who_is_newest(bigtable: str) -> Non
     writes = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0, 1, 2, 1_000])), min_size=1, max_size=7)
 
     @settings(max_examples=40, deadline=None)
+    @example([(0, 1_000), (1, 0)])
+    @example([(0, 0), (1, 0)])
+    @example([(1, 1), (0, 1), (1, 1)])
     @given(writes)
     def holds(order: list[tuple[int, int]]) -> None:
         user = f"u{next(names)}"
