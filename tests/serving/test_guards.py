@@ -12,6 +12,7 @@ import pytest
 from jukebox.serving import FeatureReader
 from tests.components.place import SEATS, TEMP
 from tests.serving.conftest import Scene
+from tests.serving.test_faults import SlowOnce
 
 pytest.importorskip("fastapi", reason="no fastapi: pip install 'jukebox[serve]'")
 
@@ -121,3 +122,15 @@ def test_a_request_that_names_a_value_twice_has_the_last(scene: Scene) -> None:
     body = f'{{"features":["{TEMP}"],"features":["{SEATS}"],"entities":[{{"tail":"XX","tail":"N1"}}]}}'
     with client_of(make_app(FeatureReader(scene.registry))) as client:
         assert client.post(READ, content=body).json()["vectors"][0][SEATS]["value"] == 100
+
+
+def test_a_request_may_wait_no_longer_than_the_server_lets_it(scene: Scene) -> None:
+    """Whatever timeout it gives; a shorter one is its own."""
+    for limit, timeout, said in ((0.2, 1_000.0, "0.2"), (1_000.0, 0.2, "0.2")):
+        store = SlowOnce(scene.place.root / "online.db", slow=1)
+        reader = FeatureReader(scene.registry, store=store)
+        reader.lookup([SEATS])
+        with client_of(make_app(reader, limits=Limits(seconds=limit))) as client:
+            answer = client.post(READ, json={**BODY, "timeout": timeout})
+            store.go.set()
+        assert (answer.status_code, answer.json()) == (504, {"error": f"there is no answer after {said} seconds"})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from jukebox.core.lineage import features_of
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash, NotRegistered
 from jukebox.formats import parquet
-from jukebox.serving import FeatureReader
+from jukebox.serving import FeatureReader, Served
 from jukebox.stores import open_lineage, open_registry
 from tests.components.place import SEATS, TEMP, UTC, Place, at, copied
 from tests.serving.conftest import DEVICE, KEYS, LOCAL_HOUR, NOON, Scene, staged
@@ -151,3 +152,28 @@ def test_two_training_sets_must_agree_on_a_column(scene: Scene, tmp_path: Path) 
     mine.trained("model://one", str(tmp_path / "set2"))
     with pytest.raises(NameClash, match="both as 'x'"):
         FeatureReader.for_model("model://one", mine.registry)
+
+
+def test_what_is_not_fresh_is_none_in_every_shape(scene: Scene) -> None:
+    """A stale value stands nowhere but aside, in the vector: not in columns, and not in what is told of the read."""
+    told: list[Served] = []
+    reader = FeatureReader(scene.registry, told=told.append)
+    found = reader.read_many([{"airport": "LGA"}], {TEMP: {"column": "t", "max_age": "1h"}}, at=NOON)
+    assert (found[0]["t"].status, found[0]["t"].too_old is None) == ("stale", False)
+    assert (found.to_dicts(), found.to_arrow().to_pydict()) == ([{"t": None}], {"t": [None]})
+    assert np.isnan(found.to_numpy()["t"]).all()
+    assert list(told[0].features[0].values) == [None]
+
+
+def test_a_feature_at_the_end_of_its_life_is_served_to_the_models_that_it_went_into(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """It is the registry that refuses new use, and a server that goes on."""
+    mine = staged(copied(scene.place, tmp_path))
+    before = FeatureReader.for_model(mine.model, mine.registry).read({**KEYS, **GIVEN}, at=NOON)
+    registry = open_registry(mine.registry)
+    for life_cycle in ("production", "deprecated", "retired"):
+        registry.set_life_cycle([SEATS], life_cycle)
+        found = FeatureReader.for_model(mine.model, mine.registry).read({**KEYS, **GIVEN}, at=NOON)
+        assert found.to_dict() == before.to_dict()
+    assert found["seats"].status == "fresh"

@@ -17,7 +17,7 @@ tf = pytest.importorskip("tensorflow", reason="no tensorflow: pip install 'jukeb
 
 from fastapi.testclient import TestClient  # noqa: E402 - it may be missing
 
-from jukebox.serving.server import Model, make_app  # noqa: E402 - it may be missing
+from jukebox.serving.server import Limits, Model, make_app  # noqa: E402 - it may be missing
 from jukebox.serving.server.predicting import Predictor  # noqa: E402 - it may be missing
 from jukebox.serving.server.saved_models import SavedModel, version_folder  # noqa: E402 - it may be missing
 
@@ -114,6 +114,21 @@ def test_a_prediction_is_as_of_a_time_and_bears_the_id_of_its_request(client: Te
     assert answer.headers["x-request-id"] == "a%20b"
     others = {client.post(EXAMPLES, json={"instances": [GIVEN]}).headers["x-request-id"] for _ in range(2)}
     assert len(others) == 2
+
+
+def test_a_prediction_has_the_limit_of_entities_that_a_read_has(models: tuple[Scene, list[Model]]) -> None:
+    """Of instances in rows and of inputs in columns."""
+    scene, made = models
+    app = make_app(FeatureReader(scene.registry), made, limits=Limits(entities=2))
+    columns = {name: [value] * 3 for name, value in GIVEN.items()}
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for body in ({"instances": [GIVEN] * 3}, {"inputs": columns}, {"inputs": [1.5] * 3}):
+            answer = client.post(EXAMPLES, json=body)
+            assert (answer.status_code, answer.json()) == (
+                400,
+                {"error": "3 instances are given; a request may have 2"},
+            )
+        assert client.post(EXAMPLES, json={"instances": [GIVEN] * 2}).status_code == 200
 
 
 def test_the_version_may_be_named(client: TestClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jukebox.errors import JukeboxError, TimedOut
+from jukebox.errors import JukeboxError, StorageError, TimedOut
 from jukebox.features import Feature, FeatureName
 from jukebox.serving import FeatureReader
 from jukebox.serving.feature_log import FeatureLog
@@ -160,6 +161,32 @@ def test_a_question_that_has_not_begun_is_taken_back() -> None:
     threads.within(30, lambda: None)
     assert (rounds.hedged, len(asked)) == (1, 1)
     threads.close()
+
+
+def test_of_two_questions_one_may_fail() -> None:
+    """The other's answer counts, whichever it is; where both fail it is an error of theirs."""
+    for failing in ((1,), (2,), (1, 2)):
+        threads, second, numbers = Threads(4, "some"), threading.Event(), itertools.count(1)
+
+        def call(_: float | None, n: Any = numbers, begun: Any = second, fails: Any = failing) -> int:
+            number = next(n)
+            if number == 1:
+                begun.wait(30)
+            else:
+                begun.set()
+            if number in fails:
+                raise StorageError(f"question {number} failed")
+            # Who does not fail answers last.
+            time.sleep(0.2)
+            return int(number)
+
+        rounds = Rounds(threads, hedge_after=0.01)
+        if len(failing) == 1:
+            assert rounds.all([call], 30) == [3 - failing[0]]
+        else:
+            with pytest.raises(StorageError, match="failed"):
+                rounds.all([call], 30)
+        threads.close()
 
 
 def test_many_threads_share_a_reader(scene: Scene) -> None:

@@ -87,9 +87,9 @@ class _Answers:
             raise NotRegistered(f"model '{name}' is served in version {served}, not {version}")
         if (body.instances is None) == (body.inputs is None):
             raise InvalidValue("a prediction takes either instances or inputs")
-        if body.instances is not None and len(body.instances) > self.limits.entities:
-            most = self.limits.entities
-            raise InvalidValue(f"{len(body.instances)} instances are given; a request may have {most}")
+        count = _longest(body.inputs) if body.instances is None else len(body.instances)
+        if count > self.limits.entities:
+            raise InvalidValue(f"{count} instances are given; a request may have {self.limits.entities}")
         request_id = body.request_id or os.urandom(16).hex()
         at = None if body.at is None else instant(body.at)
         options = {"timeout": seconds, "at": at, "request_id": request_id}
@@ -117,6 +117,11 @@ class _Answers:
 def answer(body: Any, status: int = 200) -> Response:
     """Return an answer in JSON."""
     return Response(to_json(body), status, media_type="application/json")
+
+
+def _longest(inputs: Any) -> int:
+    columns = inputs.values() if isinstance(inputs, dict) else [inputs]
+    return max((len(column) for column in columns if isinstance(column, list)), default=0)
 
 
 def _read(reader: FeatureReader, body: _Read, features: Any, seconds: float) -> FeatureVectors:
