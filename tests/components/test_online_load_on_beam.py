@@ -11,7 +11,7 @@ from jukebox import online_load
 from jukebox.errors import CorruptData, InvalidValue
 from jukebox.stores import open_online
 from tests.components.beam_runner import NAME
-from tests.components.place import DAYS, SEATS, TEMP, WIND
+from tests.components.place import DAYS, SEATS, TEMP, WIND, at
 from tests.components.test_online_load import load_online, store
 
 if TYPE_CHECKING:
@@ -63,6 +63,18 @@ def test_static_rows_are_as_new_as_their_date_on_beam_too(here: Place) -> None:
     uris = [f"{store(here)}{n}" for n in "ab"]
     load = compared(here, uris, ENTITIES["tail"], features=[SEATS])
     assert held(uris[1], load["table"], ENTITIES["tail"])[0].values == {"seats": 150}
+
+
+def test_of_equal_times_the_later_partition_wins_on_beam_too(here: Place) -> None:
+    """Three days tell the same hour, known at the same time, each another way: the last in source order is served."""
+    hour, known = at("01 06:00"), at("01 07:00")
+    for number, day in enumerate(DAYS):
+        here.weather(day, [(f"A{n}", hour, known, float(number), 0.0) for n in range(40)])
+    here.load()
+    entities = [{"origin": f"A{n}"} for n in range(40)]
+    uris = [f"{store(here)}{n}" for n in "ab"]
+    load = compared(here, uris, entities, features=[TEMP])
+    assert {row.values["temp"] for row in held(uris[1], load["table"], entities)} == {2.0}
 
 
 def test_a_filter_dates_and_a_new_version_go_to_beam_too(here: Place) -> None:
