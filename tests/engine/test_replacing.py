@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from jukebox import storage
-from jukebox.engine import generations, replacing, streaming_parts
+from jukebox.engine import feature_tables, generations, replacing, streaming_parts
 from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import CorruptData, MissingDependency, StorageError, TimedOut
@@ -99,6 +102,52 @@ def test_who_comes_second_begins_again_and_leaves_nothing_behind(root: str, monk
     table.append(DAY, rows(8), ["m8"])
     assert held(root) == [1, 0, 2, 3, 4, 5, 6, 7, 8]
     assert len(below(root)) == 1 + 9  # the manifest, and a generation an append
+
+
+def test_a_load_that_takes_longer_than_appends_come_apart_is_let_through(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It claims a turn; the stream waits for it, and loses nothing."""
+    ending, table, sent = threading.Event(), growing(root), [0]
+    table.append(DAY, rows(0), ["m0"])
+
+    def stream() -> None:
+        while not ending.is_set():
+            sent.append(len(sent))
+            table.append(DAY, rows(sent[-1]), [f"m{sent[-1]}"])
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.5)
+        return late(*given)
+
+    late = feature_tables.appended_since
+    monkeypatch.setattr(feature_tables, "appended_since", slow)
+    running = threading.Thread(target=stream)
+    running.start()
+    try:
+        write_partition(root, DAY, rows(-1).to_batches(), ABOUT)
+    finally:
+        ending.set()
+        running.join()
+    found = held(root)
+    assert found[0] == -1
+    assert found[1:] == sent[-len(found) + 1 :]
+
+
+def test_a_claim_of_the_dead_is_waited_for_no_longer_than_it_lasts(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And goes with the next append."""
+    table = growing(root)
+    table.append(DAY, rows(0), ["m0"])
+    (part,) = partitions(root).values()
+    replace(part, details={**part.details, "claim": ["the dead", time.time() + 1.0]}).write(part.uri)
+    table.append(DAY, rows(1), ["m1"])
+    (part,) = partitions(root).values()
+    assert held(root) == [0, 1]
+    assert "claim" not in part.details
+    replace(part, details={**part.details, "claim": ["the living", time.time() + 60.0]}).write(part.uri)
+    monkeypatch.setattr(replacing, "_TRIES", 4)
+    with pytest.raises(StorageError, match="4 times another process was first"):
+        table.append(DAY, rows(2), ["m2"])
 
 
 def test_who_is_never_first_gives_up_with_one_error(root: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,18 @@
 """A partition's manifest is replaced while others replace it too, and nobody's change is lost to another's.
 
 On one file system they take turns by a lock. At gs:// nobody waits: a manifest is written only where the one that it
-was made of is still there, and else made again of the one that took its place.
+was made of is still there, and else made again of the one that took its place. Who comes second several times claims
+the next turn in the manifest itself, and the others let it go first.
 """
 
 from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 Change: TypeAlias = Callable[[Manifest | None], Manifest | None]
 
 _BROKEN = (CorruptData, InvalidValue)
+# Turns before the next one is claimed, and for how long: only by courtesy, what is written is settled by generations.
+_PATIENCE, _CLAIM_SECONDS = 3, 30.0
 _TRIES, _FIRST_WAIT, _LONGEST_WAIT = 24, 0.1, 5.0
 
 
@@ -73,32 +78,64 @@ def _read(folder: Place, *, anew: bool) -> Manifest | None:
     return None
 
 
-def _replace_unchanged(folder: Remote, change: Change, *, anew: bool) -> Manifest | None:
-    from jukebox.storage.conditional import read_generation, write_if
+class _CameSecondError(Exception):
+    """Another process has replaced the manifest, or is to be the next one to do so."""
 
-    place, unsure = folder / MANIFEST, None
-    for _ in _turns():
-        body, generation = read_generation(place)
+
+def _replace_unchanged(folder: Remote, change: Change, *, anew: bool) -> Manifest | None:
+    me, unsure = uuid.uuid4().hex, None
+    for turn in _turns():
         try:
-            after = change(_parsed(body, folder, anew=anew))
-        except JukeboxError:
-            # What a manifest names may be gone when another one has taken its place.
-            if read_generation(place)[1] == generation:
-                raise
+            return _replace_first(folder, change, me, claims=turn >= _PATIENCE, anew=anew)
+        except _CameSecondError:  # noqa: PERF203 - an attempt
             continue
-        if after is None:
-            return None
-        whole = after.put(folder)
-        try:
-            if write_if(place, whole.text().encode(), generation):
-                return whole
         except TimedOut as exc:
-            unsure = exc  # it may be there, so that what it names must stay
-        else:
-            discard(folder, whole)
+            unsure = exc
     if unsure is not None:
         raise unsure
-    raise StorageError(f"{place} cannot be written: {_TRIES} times another process was first")
+    raise StorageError(f"{folder / MANIFEST} cannot be written: {_TRIES} times another process was first")
+
+
+def _replace_first(folder: Remote, change: Change, me: str, *, claims: bool, anew: bool) -> Manifest | None:
+    from jukebox.storage.conditional import read_generation, write_if
+
+    place = folder / MANIFEST
+    body, generation = read_generation(place)
+    now = _parsed(body, folder, anew=anew)
+    if now is not None and (_is_claimed(now, me) or (claims and _claim(place, now, me, generation))):
+        raise _CameSecondError
+    try:
+        after = change(now)
+    except JukeboxError as exc:
+        # What a manifest names may be gone when another one has taken its place.
+        if read_generation(place)[1] == generation:
+            raise
+        raise _CameSecondError from exc
+    if after is None:
+        return None
+    whole = after.put(folder)
+    # When it is not known whether it was written, it may be there, so that what it names must stay.
+    if not write_if(place, whole.text().encode(), generation):
+        discard(folder, whole)
+        raise _CameSecondError
+    return whole
+
+
+def _is_claimed(now: Manifest, me: str) -> bool:
+    """Whether another one has asked for the next turn; the dead are waited for no longer than their claim lasts."""
+    who, until = now.details.get("claim", ("", 0.0))
+    return bool(who != me and time.time() < until)
+
+
+def _claim(place: Remote, now: Manifest, me: str, generation: int) -> bool:
+    """Ask for the next turn, unless this one has it; else who needs longer than the others would never come first."""
+    from jukebox.storage.conditional import write_if
+
+    if now.details.get("claim", ("", 0.0))[0] == me:
+        return False
+    asked = replace(now, details={**now.details, "claim": [me, time.time() + _CLAIM_SECONDS]})
+    write_if(place, asked.text().encode(), generation)
+    return True
 
 
 def _turns() -> Iterator[int]:
