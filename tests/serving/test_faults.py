@@ -172,6 +172,38 @@ def test_a_store_that_dies_and_comes_back(mortal: Emulator, tmp_path: Path, monk
         assert reader.read({"user": "a"}, [name], timeout=20)[name].value == 3
 
 
+def test_a_connection_that_is_closed_beside_reads_is_an_error_of_the_store(
+    mortal: Emulator, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """And no word of gRPC's; the next read opens it again."""
+    monkeypatch.setenv("BIGTABLE_EMULATOR_HOST", mortal.host)
+    registry, name = open_registry(f"mlmd+sqlite://{tmp_path}/registry.db"), str(PLAYS.name)
+    serve(registry, "bigtable://project/instance/closed", "t", PLAYS, [1])
+    reader, raised, over = FeatureReader(registry, timeout=30), [], threading.Event()
+
+    def reads() -> None:
+        while not over.is_set():
+            try:
+                reader.read({"user": "a"}, [name])
+            except StorageError:  # noqa: PERF203 - each may
+                continue
+            except BaseException as exc:  # noqa: BLE001 - it is what is looked for
+                raised.append(exc)
+
+    threads = [threading.Thread(target=reads, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        reader.close()
+        time.sleep(0.005)
+    over.set()
+    for thread in threads:
+        thread.join(60)
+    assert raised == []
+    assert reader.read({"user": "a"}, [name])[name].value == 1
+    reader.close()
+
+
 def test_asyncio_reads_side_by_side(scene: Scene) -> None:
     """As many reads as are awaited at once are under way at once, in the order asked."""
     store = SlowOnce(scene.place.root / "online.db", slow=4)

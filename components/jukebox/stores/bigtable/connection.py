@@ -65,8 +65,16 @@ class Connection:
         self._metadata = [routing_header.to_grpc_metadata(names), _CLIENT]
 
     def call(self, method: str, request: Any, timeout: float | None) -> Any:
-        """Start a call and return it: a stream of answers, or for CheckAndMutateRow the answer."""
-        return self._stub(method)(request, timeout=timeout, metadata=self._metadata)
+        """Start a call and return it: a stream of answers, or for CheckAndMutateRow the answer.
+
+        Raises gRPC's errors, and StorageError where another thread closes the connection meanwhile.
+        """
+        call = self._stub(method)
+        try:
+            return call(request, timeout=timeout, metadata=self._metadata)
+        except ValueError as exc:
+            # So gRPC says that a channel is closed.
+            raise StorageError(f"the connection to Bigtable was closed: {reason(exc)}") from exc
 
     def admin(self) -> Any:
         """Return a client for tables; the caller closes nothing."""
@@ -99,11 +107,13 @@ class Connection:
             self._channel, self._stubs = None, {}
 
     def _stub(self, method: str) -> Any:
-        if self._channel is None or self._process != os.getpid():
+        stubs = self._stubs
+        if method not in stubs or self._process != os.getpid():
             with self._lock:
-                if self._channel is None or self._process != os.getpid():
+                if method not in self._stubs or self._process != os.getpid():
                     self._open()
-        return self._stubs[method]
+                stubs = self._stubs
+        return stubs[method]
 
     def _open(self) -> None:
         host = os.environ.get(EMULATOR)
