@@ -89,7 +89,7 @@ def test_a_load_takes_what_the_slides_show(jukebox: Terminal) -> None:
         *("load-offline", "--features", '{"entity/artist/component/apm/name/plays":"plays"}'),
         *("--data-endpoint", "apm.artists", "--uri-prefix", "source", "--date", DAYS[0]),
     )
-    slides = ("--keys", json.dumps(keys), "--storage-format", "STORAGE_FORMAT_TF_EXAMPLE")
+    slides = ("--keys", json.dumps(keys), "--storage-format", "STORAGE_FORMAT_TF_EXAMPLE", "--project", "p")
     assert jukebox.done(*load, *slides) == "feature table: 2 rows, date 2024-01-01, in tables/apm.artists\n"
     shown = jukebox.done("show", "tables/apm.artists", "--columns", "artist,plays")
     assert shown.splitlines()[-2:] == [f"{each}      {plays}" for each, plays in zip(IDS.values(), (7, 9), strict=True)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from jukebox.cli.arguments import Registry, Text  # noqa: TC001 - typer reads the annotations
 from jukebox.stores import DEFAULT_REGISTRY, place
+
+# Google's own tools take the project from here.
+BILLED = "GOOGLE_CLOUD_PROJECT"
 
 
 def load_offline(
@@ -32,6 +36,12 @@ def load_offline(
     storage_format: Annotated[
         Text, typer.Option(help="The format of the files, where it is not the endpoint's: STORAGE_FORMAT_TF_EXAMPLE.")
     ] = None,
+    project: Annotated[
+        Text,
+        typer.Option(
+            envvar=BILLED, help="The Google Cloud project that BigQuery's reads are billed to; by default the table's."
+        ),
+    ] = None,
     date: Annotated[Text, typer.Option(help="One date, 2013-01-31.")] = None,
     start: Annotated[Text, typer.Option("--from", help="The first date of a range.")] = None,
     end: Annotated[Text, typer.Option("--to", help="The last date of a range.")] = None,
@@ -44,6 +54,8 @@ def load_offline(
     from jukebox import offline_load
     from jukebox.cli import drawing, options, printing
 
+    if project is not None:
+        os.environ[BILLED] = project
     with drawing.progress(f"loading {data_endpoint}") as progress:
         manifest = offline_load.run(
             endpoint=data_endpoint,

@@ -6,6 +6,7 @@ Rows have no order but that of a query's ORDER BY.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from jukebox.formats.bigquery_types import decoded, schema_of, stored, to_load
 from jukebox.formats.columns import chosen, conformed, in_range
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 SUFFIX = ""
@@ -132,7 +132,7 @@ def _session(address: str, columns: Sequence[str] | None) -> tuple[Any, Any]:
         wanted = bigquery_storage.ReadSession(table=table, data_format=bigquery_storage.DataFormat.ARROW)
         if columns is not None:
             wanted.read_options.selected_fields = list(columns)
-        parent = f"projects/{source.project}"
+        parent = f"projects/{os.environ.get('GOOGLE_CLOUD_PROJECT') or source.project}"
         return client, client.create_read_session(parent=parent, read_session=wanted, max_stream_count=1)
 
     client, session = _asked(address, opened)
