@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jukebox import online_load
+from jukebox.engine import beam_online
 from jukebox.errors import CorruptData, InvalidValue
 from jukebox.stores import open_online
 from tests.components.beam_runner import NAME
@@ -53,6 +54,15 @@ def test_what_is_loaded_on_beam_is_what_is_loaded_here(
     again = load_online(here, features=[TEMP, WIND], store=uris[1], beam_pipeline_args=noting(here))
     assert again["rows"] == 2
     assert held(uris[1], load["table"], ENTITIES["airport"])[0].values["temp"] == 38.0
+
+
+@pytest.mark.parametrize("rows", [1, 1_000])
+def test_a_share_of_the_keys_has_only_so_many_rows(here: Place, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """However many shares there are, one or as many as rows, each key is in one of them."""
+    monkeypatch.setattr(beam_online, "_SHARES", 1)
+    monkeypatch.setattr(beam_online, "_ROWS_A_SHARE", rows)
+    here.load()
+    compared(here, [f"{store(here)}a", f"{store(here)}b"], ENTITIES["airport"], features=[TEMP, WIND])
 
 
 def test_static_rows_are_as_new_as_their_date_on_beam_too(here: Place) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from jukebox.engine.online_tables import OnlineTable
     from jukebox.stores import OnlineStore
 
-_SHARES = 64
+# A worker holds a share while it finds its newest rows and writes them.
+_SHARES, _ROWS_A_SHARE = 64, 250_000
 _COUNTS = ("rows", "written", "older")
 _NAMESPACE = "jukebox.online_load"
 
@@ -47,6 +48,7 @@ class Job:
     created_time: str | None
     entity: str
     only: pa.Table | None
+    shares: int
 
     def newest(self, batches: Iterable[pa.RecordBatch], only: pa.Table | None = None) -> pa.Table:
         """Return the newest row of each key, of the keys in ``only`` where that is given."""
@@ -73,9 +75,11 @@ class Reduce(beam.DoFn):  # type: ignore[misc]
             batches = (dated(batch, self._job.event_time, day) for batch in batches)
         rows = self._job.newest(batches, self._job.only)
         keys = of_binary(rowkeys.encode(rows, self._job.keys)).to_bytes()
-        shares = np.array([crc32(key) % _SHARES for key in keys], np.int64)
-        for share in np.unique(shares).tolist():
-            yield share, (number, _sent(rows.filter(pa.array(shares == share))))
+        shares = np.array([crc32(key) % self._job.shares for key in keys], np.int64)
+        order = np.argsort(shares, kind="stable")
+        dealt, (found, starts) = rows.take(pa.array(order)), np.unique(shares[order], return_index=True)
+        for share, start, end in zip(found.tolist(), starts.tolist(), [*starts.tolist()[1:], len(order)], strict=False):
+            yield share, (number, _sent(dealt.slice(start, end - start)))
 
 
 class Write(beam.DoFn):  # type: ignore[misc]
@@ -118,8 +122,12 @@ def _write(  # noqa: PLR0917 - the first two are bound before
     store: str, arguments: Sequence[str], online: OnlineStore, load: OnlineTable, name: str, version: int | None
 ) -> tuple[int, Written]:
     tasks = list(_tasks(load))
-    columns = tuple(load.columns)
-    job = Job(store, name, version, columns, load.keys, **load.roles, entity=load.entity, only=load.wanted)
+    columns, shares = (
+        tuple(load.columns),
+        max(_SHARES, -(-sum(part.manifest.rows for part in load.held()) // _ROWS_A_SHARE)),
+    )
+    about: dict[str, Any] = {**load.roles, "entity": load.entity, "only": load.wanted, "shares": shares}
+    job = Job(store, name, version, columns, load.keys, **about)
     # Here, so that the layout is there for all, and a table without rows is one.
     job.write(online, PartitionPieces(load.held(), columns).schema.empty_table())
     pipeline = beam_running.pipeline(arguments)
