@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -286,12 +287,26 @@ def test_a_registry_goes_on_with_the_server_that_takes_the_place_of_one_that_die
         assert [each.change for each in registry.register([feature(), feature("other")])] == ["unchanged", "new"]
 
 
+def test_a_server_is_stopped_by_a_signal_to_whichever_of_its_threads():
+    """The kernel chooses the thread, and does not always take the first."""
+    code = (
+        "import signal, threading, time\n"
+        "from jukebox.stores.mlmd.server import until_stopped\n"
+        "sleeper = threading.Thread(target=time.sleep, args=(60,), daemon=True)\n"
+        "sleeper.start()\n"
+        "threading.Timer(0.5, signal.pthread_kill, (sleeper.ident, signal.SIGTERM)).start()\n"
+        "until_stopped()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
 def test_a_server_that_is_silent_is_given_up_after_the_time_limit(tmp_path, monkeypatch):
     """It is stopped in its tracks, as by a machine that hangs."""
     with server_process(f"mlmd+sqlite://{tmp_path}/served.db") as (process, address):
         monkeypatch.setenv("JUKEBOX_METADATA_TIMEOUT", "0.5")
         registry = open_registry(address)
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
         try:
             with pytest.raises(StorageError, match=r"did not answer get_\w+ within 0.5 seconds"):
                 registry.features()

@@ -80,12 +80,17 @@ def serving(uri: str, *, host: str, port: int, guard: Guard) -> Iterator[str]:
 
 def until_stopped() -> None:
     """Return once this process is told to stop, by SIGTERM or Ctrl-C; to be called in its main thread."""
-    # A pipe, for a handler that runs amid threading's own waiting may meet a lock which that holds.
+    # A pipe, for a handler that runs amid threading's own waiting may meet a lock which that holds; and written by the
+    # interpreter itself, for a signal that the kernel gives to another thread would not end the read of this one.
     hearing, telling = os.pipe()
-    before = {each: signal.signal(each, lambda *_: os.write(telling, b".")) for each in (signal.SIGTERM, signal.SIGINT)}
+    os.set_blocking(telling, False)
+    told = signal.set_wakeup_fd(telling)
+    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        os.read(hearing, 1)
+        while os.read(hearing, 1)[0] not in before:
+            pass
     finally:
+        signal.set_wakeup_fd(told)
         for each, handler in before.items():
             signal.signal(each, handler)
         os.close(hearing)
