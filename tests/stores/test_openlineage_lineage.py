@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jukebox.core.lineage import features_of, models_of
@@ -90,7 +90,9 @@ def graphs(draw) -> tuple[list[Node], list[Node], list[Event]]:
     )
 
 
+# No float holds these seconds.
 @settings(max_examples=60, deadline=None)
+@example(([], [Node("execution", 0, "t", "n", "", "COMPLETE", (), 32_035)], []))
 @given(graphs())
 def test_any_graph_comes_back(tmp_path_factory, graph):
     """Types, names, URIs, states, properties, times and events; artifacts that no run touched are not told."""

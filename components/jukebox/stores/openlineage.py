@@ -7,7 +7,7 @@ together: its inputs and outputs are those of all of them, and its state is what
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SCHEME = "openlineage://"
 ARTIFACT, RUN = "jukebox_artifact", "jukebox_run"  # our own facets: what MLMD knows and the standard ones do not
 _STATES = {"COMPLETE": "COMPLETE", "FAIL": "FAILED", "ABORT": "CANCELED", "START": "RUNNING", "RUNNING": "RUNNING"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OVER = frozenset({"COMPLETE", "FAIL", "ABORT"})
 _MODEL = "MODEL"
 _SHOWN = 20  # faults of one file
@@ -150,6 +151,8 @@ def _texts(properties: Any) -> tuple[tuple[str, str], ...]:
 
 def _milliseconds(text: str) -> int | None:
     try:
-        return int(1e3 * datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return None  # Python before 3.11 reads fewer spellings of a time than the specification allows
+    # By integers: 32.035 seconds, as a float, are 32,034 whole milliseconds.
+    return ((time if time.tzinfo is not None else time.astimezone()) - _EPOCH) // timedelta(milliseconds=1)
