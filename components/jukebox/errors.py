@@ -26,10 +26,12 @@
 from __future__ import annotations
 
 import difflib
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class JukeboxError(Exception):
@@ -138,6 +140,20 @@ class MissingDependency(JukeboxError, ImportError):
     def of(cls, what: str, extra: str) -> MissingDependency:
         """Return the error for ``what``, which ``pip install 'jukebox[extra]'`` brings."""
         return cls(f"{what} is not installed; pip install 'jukebox[{extra}]' brings it")
+
+
+@contextmanager
+def importing(what: str, extra: str) -> Iterator[None]:
+    """Raise MissingDependency where a module of ``what`` is not there; it is imported without a word.
+
+    Google's libraries warn of every Python that is near its end.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    except ImportError as exc:
+        raise MissingDependency.of(what, extra) from exc
 
 
 def reason(exc: BaseException) -> str:

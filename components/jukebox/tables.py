@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jukebox.storage import Place, Where
 
 MANIFEST = "manifest.json"
+_PARTITIONS = f"date=*/{MANIFEST}"
 _FORMAT = 1
 
 
@@ -151,9 +152,14 @@ def partitions(root: str | Place) -> dict[date, Manifest]:
     Raises CorruptData for a manifest that is none, and for a folder whose name has no date.
     """
     place: Any = place_of(root)  # a file and its folder are of one kind
-    days = {_date_of(path.parent): path.parent for path in sorted(place.glob(f"date=*/{MANIFEST}"))}
+    days = {_date_of(path.parent): path.parent for path in sorted(place.glob(_PARTITIONS))}
     read = each(partial(Manifest.read, kind="partition"), days.values(), remote=is_remote(place))
     return dict(zip(days, read, strict=True))
+
+
+def has_partitions(root: str | Place) -> bool:
+    """Return whether the table at ``root`` has a whole partition, none of which is read."""
+    return any(True for _ in place_of(root).glob(_PARTITIONS))
 
 
 def _date_of(folder: Place) -> date:
@@ -187,16 +193,22 @@ def written_whole(path: Where) -> Iterator[Path]:
 
 
 @contextmanager
-def _sent_whole(place: Remote) -> Iterator[Path]:
+def writing(where: Where) -> Iterator[None]:
+    """Turn whatever the system raises inside into a StorageError that names what cannot be written."""
     try:
-        with tempfile.TemporaryDirectory(prefix="jukebox-", ignore_cleanup_errors=True) as folder:
-            temporary = Path(folder) / place.name
-            yield temporary
-            place.take(temporary)
+        yield
+    except StorageError:
+        raise
     except OSError as exc:
-        if isinstance(exc, StorageError):
-            raise
-        raise StorageError(f"{place} cannot be written: {reason(exc)}") from exc
+        raise StorageError(f"{where} cannot be written: {reason(exc)}") from exc
+
+
+@contextmanager
+def _sent_whole(place: Remote) -> Iterator[Path]:
+    with writing(place), tempfile.TemporaryDirectory(prefix="jukebox-", ignore_cleanup_errors=True) as folder:
+        temporary = Path(folder) / place.name
+        yield temporary
+        place.take(temporary)
 
 
 @contextmanager
@@ -205,17 +217,14 @@ def _renamed_whole(path: Path) -> Iterator[Path]:
         raise StorageError(f"{path} cannot be written: it is there already and not a regular file")
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as exc:
-        if isinstance(exc, StorageError):
-            raise
-        raise StorageError(f"{path} cannot be written: {reason(exc)}") from exc
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         if temporary is not None:
             with suppress(OSError):
@@ -234,11 +243,9 @@ def locked(folder: Where) -> Iterator[None]:
         yield
         return
     path = place / ".lock"
-    try:
+    with writing(folder):
         place.mkdir(parents=True, exist_ok=True)
         handle = _held_alone(path)
-    except OSError as exc:
-        raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
     try:
         yield
     finally:

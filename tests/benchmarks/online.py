@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
@@ -30,18 +31,8 @@ FEWER = {"feast": 20, "library": 5}  # slow peers load fewer rows
 
 def run(peer: str, rows: int, asked: argparse.Namespace) -> dict:
     """Return the microseconds of client CPU and wall time a row; raises Skipped."""
-    emulator = Emulator(cbtemulator())
     count = rows // FEWER.get(peer, 1)
-    try:
-        python = processes.python_of("feastbigtable" if peer == "feast" else peer, asked.folder)
-        command = [python.absolute(), HERE / "online_peers.py", peer, count, asked.seed, asked.repeats]
-        env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
-        done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Skipped(next(line for line in reversed(done.stderr.splitlines()) if line.strip()))
-        runs = json.loads(done.stdout.splitlines()[-1])["runs"]
-    finally:
-        emulator.kill()
+    runs = said(asked, python_of(peer, asked), "online_peers.py", peer, count, asked.seed, asked.repeats)["runs"]
     return {kind: statistics.median(one[kind] for one in runs) / count * 1e6 for kind in ("cpu", "wall")}
 
 
@@ -62,9 +53,23 @@ def load(asked: argparse.Namespace) -> list[dict]:
     return [*bars, {"bar": "client CPU, times the bare proto loop's", "at_most": 2, "found": round(ratio, 2)}]
 
 
-def said(command: list[str], env: dict[str, str]) -> list[dict]:
-    """Return what a program's last line says; raises Skipped with its last complaint where it failed."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+def python_of(peer: str, asked: argparse.Namespace) -> Path:
+    """Return the Python that has a peer; raises Skipped."""
+    return processes.python_of("feastbigtable" if peer == "feast" else peer, asked.folder).absolute()
+
+
+def said(asked: argparse.Namespace, python: str | Path, program: str, *arguments: object) -> Any:
+    """Return what a program's last line says, beside an emulator of its own.
+
+    Raises Skipped with its last complaint where it failed.
+    """
+    emulator = Emulator(cbtemulator())
+    try:
+        command = list(map(str, [python, HERE / program, *arguments]))
+        env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    finally:
+        emulator.kill()
     if done.returncode != 0:
         raise Skipped(next(line for line in reversed(done.stderr.splitlines()) if line.strip()))
     return json.loads(done.stdout.splitlines()[-1])
@@ -74,31 +79,19 @@ def read(asked: argparse.Namespace) -> list[dict]:
     """Measure reads of one and of many entities, Feast's against rows of its own, and the bars on them."""
     told = []
     for peer in ("jukebox", "feast"):
-        emulator = Emulator(cbtemulator())
         try:
-            python = processes.python_of("feastbigtable" if peer == "feast" else peer, asked.folder)
-            command = [python.absolute(), HERE / "online_reads.py", peer, asked.seed, asked.rounds]
-            env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
-            found = said(list(map(str, command)), env)
+            found = said(asked, python_of(peer, asked), "online_reads.py", peer, asked.seed, asked.rounds)
             told += found
             for each in found:
                 say(part="read", **each)
-        except Skipped as exc:
+        except Skipped as exc:  # noqa: PERF203 - a peer
             say(part="read", peer=peer, skipped=str(exc))
-        finally:
-            emulator.kill()
     return online_reads.bars(told)
 
 
 def log(asked: argparse.Namespace) -> list[dict]:
     """Measure reads beside a log of what they serve, and the bars on what it costs them."""
-    emulator = Emulator(cbtemulator())
-    try:
-        command = [sys.executable, str(HERE / "online_log.py"), str(asked.seed), str(asked.rounds)]
-        env = processes.environment(asked.folder) | {"BIGTABLE_EMULATOR_HOST": emulator.host}
-        told = said(command, env)
-    finally:
-        emulator.kill()
+    told = said(asked, sys.executable, "online_log.py", asked.seed, asked.rounds)
     for each in told:
         say(part="log", **each)
     return online_log.bars(told)

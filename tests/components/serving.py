@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ALL = [TEMP, WIND, SEATS, DELAY, LATE]
 ENDPOINTS = ("weather", "planes", "arrivals", "routes")
 LATER = at("04 05:00")
+HOUR = timedelta(hours=1)
 KINDS = ("mismatch", "missing", "extra", "early", "ahead", "stale")
 JFK = {"origin": "JFK", "dest": "SFO", "tail": "N1"}
 LGA = {"origin": "LGA", "dest": "SFO", "tail": "N2"}
@@ -109,6 +110,21 @@ class Serving:
         write(self.log / "date=2024-01-04" / "served.parquet", rows)
 
 
+def loaded(place: Place) -> Serving:
+    """Return a place with everything loaded, offline and online."""
+    serving = Serving(place)
+    serving.load()
+    serving.load_online()
+    return serving
+
+
+def served(place: Place) -> Serving:
+    """Return a place with everything loaded, and a log of three requests for temperature and wind."""
+    serving = loaded(place)
+    serving.serve(("a", JFK, at("03 19:00")), ("b", LGA, at("03 19:30")), ("c", JFK, LATER), features=[TEMP, WIND])
+    return serving
+
+
 def outcomes(*ids: str | None, **columns: Any) -> pa.Table:
     """Return labels of requests, numbered from 0 in ``n``."""
     return pa.table({"request_id": pa.array(ids, pa.string()), "n": pa.array(range(len(ids))), **columns})
@@ -147,8 +163,13 @@ def found(serving: Serving, **about: Any) -> dict[str, dict[str, int]]:
 
 def changed(serving: Serving, feature: str, change: Any) -> None:
     """Rewrite the log with the cells of a feature changed by a function of their list."""
+    rewritten(serving, f"{feature}@1", change)
+
+
+def rewritten(serving: Serving, column: str, change: Any) -> None:
+    """Rewrite the log with the cells of any of its columns changed by a function of their list."""
     rows = serving.logged()
-    at_ = rows.schema.get_field_index(f"{feature}@1")
+    at_ = rows.schema.get_field_index(column)
     field = rows.schema.field(at_)
     serving.rewrite(rows.set_column(at_, field, pa.array(change(rows.column(at_).to_pylist()), field.type)))
 

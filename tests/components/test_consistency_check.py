@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from jukebox.engine import cell_tally
@@ -14,22 +12,30 @@ from jukebox.errors import SkewFound
 from jukebox.stores import open_lineage
 from jukebox.tables import Manifest
 from tests.components.place import DAYS, DECLARED, DELAY, LATE, SEATS, TEMP, WIND, at
-from tests.components.serving import JFK, LATER, LGA, Serving, changed, counts, found, poison, report
+from tests.components.serving import (
+    HOUR,
+    JFK,
+    LATER,
+    LGA,
+    Serving,
+    changed,
+    counts,
+    found,
+    loaded,
+    poison,
+    report,
+    rewritten,
+)
 from tests.serving.logs import in_each_format
 
 if TYPE_CHECKING:
     from tests.components.place import Place
 
-HOUR = timedelta(hours=1)
-
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, offline and online."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    return serving
+    return loaded(here)
 
 
 @in_each_format
@@ -115,10 +121,7 @@ def test_an_older_row_within_its_age_is_stale_by_its_value_and_time(here: Place)
     serving.load_online([WIND], date=DAYS[0])
     serving.serve(("a", JFK, at("02 09:00")), features=[WIND])
     assert found(serving) == {"wind@1": {"stale": 1}}
-    rows = serving.logged()
-    late = rows.schema.get_field_index(f"{WIND}@1 event_time")
-    moved = pa.array([at("01 05:00")], rows.schema.field(late).type)
-    serving.rewrite(rows.set_column(late, rows.schema.field(late), moved))
+    rewritten(serving, f"{WIND}@1 event_time", lambda _: [at("01 05:00")])
     assert found(serving) == {"wind@1": {"mismatch": 1}}
 
 
@@ -165,10 +168,7 @@ def test_a_static_value_of_an_older_delivery_is_stale(here: Place) -> None:
 def test_what_was_served_and_not_known_yet_is_early(serving: Serving) -> None:
     """A row whose created time is later than the moment it was served for: the leak, at serving."""
     serving.serve(("a", JFK, at("03 19:00")), features=[WIND, TEMP])
-    rows = serving.logged()
-    index = rows.schema.get_field_index("served_at")
-    before = pa.array([at("03 18:30")], rows.schema.field(index).type)
-    serving.rewrite(rows.set_column(index, rows.schema.field(index), before))
+    rewritten(serving, "served_at", lambda _: [at("03 18:30")])
     assert found(serving) == {"temp@1": {"early": 1}}
     with pytest.raises(SkewFound, match=r"temp@1' are early"):
         serving.check()
@@ -178,11 +178,8 @@ def test_missing_and_extra_cells_are_told_apart(serving: Serving) -> None:
     """Nothing served where there is a value, and a value where there is none."""
     serving.serve(("a", JFK, LATER), ("b", {**LGA, "tail": "N7"}, LATER), features=[DELAY, WIND])
     changed(serving, WIND, lambda cells: [None, *cells[1:]])
-    rows = serving.logged()
-    for name, value in ((f"{DELAY}@1", 9), (f"{DELAY}@1 status", "fresh")):
-        field, cells = rows.schema.field(name), rows[name].to_pylist()
-        rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array([cells[0], value], field.type))
-    serving.rewrite(rows)
+    changed(serving, DELAY, lambda cells: [cells[0], 9])
+    rewritten(serving, f"{DELAY}@1 status", lambda cells: [cells[0], "fresh"])
     assert found(serving) == {"delay@1": {"extra": 1}, "wind@1": {"missing": 1}}
 
 

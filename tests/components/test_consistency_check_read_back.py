@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,25 +9,18 @@ import pyarrow.compute as pc
 import pytest
 
 from jukebox import consistency_check
-from jukebox.errors import (
-    SkewFound,
-)
+from jukebox.errors import SkewFound
 from tests.components.place import DAYS, SEATS, TEMP, WIND, at, write
-from tests.components.serving import ALL, JFK, LATER, Serving, counts, poison, report
+from tests.components.serving import ALL, HOUR, JFK, LATER, Serving, counts, loaded, poison, report
 
 if TYPE_CHECKING:
     from tests.components.place import Place
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, offline and online."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    return serving
+    return loaded(here)
 
 
 def test_an_online_table_is_read_back_after_its_load(serving: Serving) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,21 +19,16 @@ from jukebox.errors import (
 )
 from jukebox.stores import open_registry
 from tests.components.place import SEATS, TEMP, WIND, write
-from tests.components.serving import JFK, LATER, Serving, changed
+from tests.components.serving import JFK, LATER, Serving, changed, loaded
 
 if TYPE_CHECKING:
     from tests.components.place import Place
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, offline and online."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    return serving
+    return loaded(here)
 
 
 def test_nothing_to_check_is_refused(serving: Serving) -> None:

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from jukebox.engine import served_records
-from jukebox.errors import (
-    InvalidValue,
-    NoPartition,
-)
+from jukebox.errors import InvalidValue, NoPartition
 from tests.components.place import DAYS, DELAY, LATE, SEATS, TEMP, WIND, Place, at
-from tests.components.serving import ALL, JFK, LATER, LGA, Serving, outcomes, times, told
-
-if TYPE_CHECKING:
-    pass
-
-HOUR = timedelta(hours=1)
+from tests.components.serving import (
+    ALL,
+    HOUR,
+    JFK,
+    LATER,
+    LGA,
+    Serving,
+    loaded,
+    outcomes,
+    rewritten,
+    served,
+    times,
+    told,
+)
 
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, and a log of three requests for temperature and wind."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    serving.serve(("a", JFK, at("03 19:00")), ("b", LGA, at("03 19:30")), ("c", JFK, LATER), features=[TEMP, WIND])
-    return serving
+    return served(here)
 
 
 def test_labels_keep_their_number_and_order_and_get_what_was_served(serving: Serving) -> None:
@@ -86,9 +87,7 @@ def test_the_value_that_was_served_counts_and_not_what_is_right_by_now(serving: 
 
 def test_features_that_were_not_logged_are_joined_as_of_the_moment_by_the_keys_of_the_log(here: Place) -> None:
     """Column by column: one request asked for two features, the next for all."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
+    serving = loaded(here)
     serving.serve(("a", JFK, LATER), features=ALL)
     serving.serve(("b", LGA, LATER), ("c", JFK, LATER + HOUR), features=[WIND, SEATS, DELAY, LATE])
     made = serving.stitch(outcomes("b", "a", "c"), ALL)
@@ -131,10 +130,7 @@ def test_labels_that_were_not_logged_are_joined_as_of_their_own_time(serving: Se
 def test_of_two_rows_of_one_request_the_first_served_counts_and_the_other_is_counted(serving: Serving) -> None:
     """A retry is served under the same id; so are rows without an id counted."""
     serving.serve(("a", LGA, at("03 19:45")), ("a", JFK, at("03 18:30")), (None, JFK, LATER), features=[TEMP, WIND])
-    rows = serving.logged()
-    at_ = rows.schema.get_field_index("request_id")
-    ids = [None if n == rows.num_rows - 1 else value for n, value in enumerate(rows["request_id"].to_pylist())]
-    serving.rewrite(rows.set_column(at_, "request_id", pa.array(ids, pa.string())))
+    rewritten(serving, "request_id", lambda ids: [*ids[:-1], None])
     made = serving.stitch(outcomes("a"))
     assert serving.stitched()["served_at"].to_pylist() == [at("03 18:30")]
     assert (made.details["log"]["duplicates"], made.details["log"]["without_request_id"]) == (2, 1)

@@ -12,33 +12,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jukebox import consistency_check
 from jukebox.engine.replaying import replay
-from jukebox.errors import (
-    InvalidValue,
-)
+from jukebox.engine.served_logs import ABOUT
+from jukebox.errors import InvalidValue
 from jukebox.formats.framing import records
 from jukebox.serving import FeatureReader
 from jukebox.serving.feature_log import FeatureLog
 from jukebox.stores import OnlineSource, Recorded, open_lineage, open_online, open_registry
 from jukebox.tables import Manifest
 from tests.components.place import DAYS, TEMP, UTC, WIND, Place, at, copied, write
-from tests.components.serving import JFK, LATER, LGA, Serving, outcomes, told
+from tests.components.serving import JFK, LATER, Serving, outcomes, served, told
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, and a log of three requests for temperature and wind."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    serving.serve(("a", JFK, at("03 19:00")), ("b", LGA, at("03 19:30")), ("c", JFK, LATER), features=[TEMP, WIND])
-    return serving
+    return served(here)
 
 
 @st.composite
@@ -96,7 +88,7 @@ def test_a_log_in_step_makes_the_training_set_of_the_point_in_time_join(
         serving.place.join(labels, [TEMP, WIND])
         expected = serving.place.joined()
         if not any(serving.log.iterdir()):
-            write(serving.log / "served.parquet", _no_rows())
+            write(serving.log / "served.parquet", ABOUT.empty_table())
         else:
             assert serving.checked().details["cells"] > 0
         made = serving.stitch(labels, [TEMP, WIND], label_time="at")
@@ -108,17 +100,10 @@ def test_a_log_in_step_makes_the_training_set_of_the_point_in_time_join(
         assert sum(told(made, "temp")[::2]) == len(requests)
 
 
-def _no_rows() -> pa.Table:
-    from jukebox.engine.served_logs import ABOUT
-
-    return ABOUT.empty_table()
-
-
 def test_a_check_passes_on_the_log_that_the_training_set_is_of(serving: Serving) -> None:
     """The two components read one log alike."""
     made = serving.stitch(outcomes("a", "b", "c"))
-    out = str(serving.check_out)
-    checked = consistency_check.run(registry=serving.place.registry, out=out, log=str(serving.log))
+    checked = serving.checked()
     assert checked.inputs[0].fingerprint == made.inputs[1].fingerprint
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 import pytest
 
@@ -17,23 +14,14 @@ from jukebox.errors import (
     NoPartition,
     UnknownFeature,
 )
-from tests.components.place import DELAY, LATE, SEATS, TEMP, UTC, WIND, Place, at
-from tests.components.serving import JFK, LATER, LGA, Serving, outcomes, times, told
-
-if TYPE_CHECKING:
-    pass
-
-HOUR = timedelta(hours=1)
+from tests.components.place import DELAY, LATE, SEATS, TEMP, UTC, Place
+from tests.components.serving import LATER, Serving, outcomes, served, times, told
 
 
 @pytest.fixture
 def serving(here: Place) -> Serving:
     """A place with everything loaded, and a log of three requests for temperature and wind."""
-    serving = Serving(here)
-    serving.load()
-    serving.load_online()
-    serving.serve(("a", JFK, at("03 19:00")), ("b", LGA, at("03 19:30")), ("c", JFK, LATER), features=[TEMP, WIND])
-    return serving
+    return served(here)
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_written(serving: Serving) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from google.cloud import pubsub
 
-from jukebox import point_in_time_join, register_features
+from jukebox import offline_load, online_load, point_in_time_join, register_features
 from jukebox.engine.streaming import Destination, Sink
 from jukebox.engine.streaming_puller import Batching, Puller, Streamed
 from jukebox.formats import parquet
@@ -32,6 +32,8 @@ features:
   - {name: /user/plays/share, endpoint: plays, column: share, data_type: float64}
 """
 PLAYS = "/entity/user/component/plays/name/plays"
+USERS = [f"u{n}" for n in range(20)]
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 FAST = Batching(rows=100, seconds=0.2, lease=10, tries=2, idle=20)
 
 
@@ -147,6 +149,37 @@ def registered(made: Stage, declared: str = DECLARED) -> Stage:
     file = made.root / "features.yaml"
     file.write_text(declared)
     register_features.run(features=str(file), registry=made.destination.registry, out=str(made.root / "feature_set"))
+    return made
+
+
+def deliver(here: Stage, rows: list[tuple[str, datetime, int]]) -> None:
+    """Make the source's first day hold rows of user, time and plays."""
+    users, times, plays = zip(*rows, strict=True)
+    at = pa.array(times, pa.timestamp("us", "UTC"))
+    table = pa.table({"user": users, "at": at, "n": pa.array(plays, pa.int64()), "share": [0.5] * len(rows)})
+    parquet.write(here.root / "plays" / "2024-01-01.parquet", table.to_batches(), schema=table.schema)
+
+
+def load_offline(here: Stage) -> None:
+    """Load the first day into the offline table."""
+    to = here.destination
+    offline_load.run(
+        endpoint="plays", source=str(here.root), date="2024-01-01", registry=to.registry, out=to.offline_table
+    )
+
+
+def load_online(here: Stage, **about: Any) -> Any:
+    """Load the features into the online store."""
+    to = here.destination
+    return online_load.run(store=to.store, registry=to.registry, feature_table=to.offline_table, **about)
+
+
+def loaded(made: Stage) -> Stage:
+    """Return a stage whose features are registered, and whose first day is loaded into both layouts."""
+    registered(made)
+    deliver(made, [(user, START, -1) for user in USERS])
+    load_offline(made)
+    load_online(made)
     return made
 
 

@@ -18,11 +18,11 @@ import pytest
 from jukebox import storage
 from jukebox.engine import feature_tables, generations, replacing, streaming_parts
 from jukebox.engine.feature_tables import write_partition
-from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import CorruptData, MissingDependency, StorageError, TimedOut
 from jukebox.formats import parquet
 from jukebox.storage import conditional, place_of
 from jukebox.tables import partition_folder, partitions
+from tests.engine.appending import first, growing
 from tests.engine.test_streaming_parts import ABOUT, DAY, SCHEMA, held, rows
 
 
@@ -33,32 +33,11 @@ def root(gs_bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"{gs_bucket}/tables/plays"
 
 
-def growing(root: str) -> GrowingTable:
-    """Return the table, as a process that starts sees it."""
-    return GrowingTable(root, ABOUT, SCHEMA)
-
-
 def below(root: str) -> set[str]:
     """Return what lies in the partition's folder, without marks of what was left."""
     folder: Any = partition_folder(root, DAY)
     names = {file.relative_to(folder).parts[0] for file in folder.files_below()}
     return {name for name in names if not name.startswith(".")}
-
-
-def first(root: str, number: int, monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
-    """Have another process append numbers from this one on, right before a manifest is written."""
-    real, other, left = conditional.write_if, growing(root), [times]
-
-    def second(*args: Any) -> bool:
-        if left[0] > 0:
-            left[0] -= 1
-            with monkeypatch.context() as patched:
-                patched.setattr(conditional, "write_if", real)
-                turn = number + times - left[0] - 1
-                other.append(DAY, rows(turn), [f"m{turn}"])
-        return real(*args)
-
-    monkeypatch.setattr(conditional, "write_if", second)
 
 
 def test_appends_keep_their_order_and_lie_in_few_files(root: str) -> None:

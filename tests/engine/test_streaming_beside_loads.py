@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from jukebox import offline_load, online_load
 from jukebox.engine import catalog, feature_tables, online_tables
-from jukebox.engine.feature_tables import write_partition
 from jukebox.engine.streaming import Sink
 from jukebox.engine.streaming_events import Event
-from jukebox.engine.streaming_parts import GrowingTable
-from jukebox.formats import parquet
 from jukebox.stores import open_online
-from tests.engine.streaming_place import Stage, event, registered, utc
-from tests.engine.test_streaming_parts import ABOUT, DAY, SCHEMA, held, rows
-
-USERS = [f"u{n}" for n in range(20)]
-START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+from tests.engine.streaming_place import (
+    START,
+    USERS,
+    Stage,
+    deliver,
+    event,
+    load_offline,
+    load_online,
+    loaded,
+    utc,
+)
 
 
 @pytest.fixture(params=["sqlite", "bigtable", "gs"])
@@ -34,33 +34,7 @@ def here(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
     """An endpoint whose first day is loaded into both layouts, with each kind of store."""
     store = request.getfixturevalue("bigtable") if request.param == "bigtable" else None
     table = f"{request.getfixturevalue('gs_bucket')}/plays" if request.param == "gs" else None
-    made = registered(Stage(tmp_path, "none", store, table))
-    deliver(made, [(user, START, -1) for user in USERS])
-    load_offline(made)
-    load_online(made)
-    return made
-
-
-def deliver(here: Stage, rows: list[tuple[str, datetime, int]]) -> None:
-    """Make the source's first day hold rows of user, time and plays."""
-    users, times, plays = zip(*rows, strict=True)
-    at = pa.array(times, pa.timestamp("us", "UTC"))
-    table = pa.table({"user": users, "at": at, "n": pa.array(plays, pa.int64()), "share": [0.5] * len(rows)})
-    parquet.write(here.root / "plays" / "2024-01-01.parquet", table.to_batches(), schema=table.schema)
-
-
-def load_offline(here: Stage) -> None:
-    """Load the first day into the offline table."""
-    to = here.destination
-    offline_load.run(
-        endpoint="plays", source=str(here.root), date="2024-01-01", registry=to.registry, out=to.offline_table
-    )
-
-
-def load_online(here: Stage, **about: Any) -> Any:
-    """Load the features into the online store."""
-    to = here.destination
-    return online_load.run(store=to.store, registry=to.registry, feature_table=to.offline_table, **about)
+    return loaded(Stage(tmp_path, "none", store, table))
 
 
 def sent(number: int, user: str, at: datetime) -> Event:
@@ -215,37 +189,6 @@ def test_a_version_that_was_dropped_is_not_made_anew_by_a_late_write(here: Stage
         assert store.versions(name).held == (2, 3)
 
 
-def test_an_offline_load_keeps_what_is_appended_while_it_reads(tmp_path: Path) -> None:
-    """What was there before it began is replaced, what comes while its source is read stays, message ids and all."""
-    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
-    table.append(DAY, rows(1), ["m1"])
-
-    def source() -> Iterator[pa.RecordBatch]:
-        yield from rows(10).to_batches()
-        for number in range(2, 12):
-            table.append(DAY, rows(number), [f"m{number}"])
-        yield from rows(11).to_batches()
-
-    write_partition(str(tmp_path), DAY, source(), ABOUT)
-    assert held(tmp_path) == [10, 11, *range(2, 12)]
-    assert table.recorded(DAY, ["m1", "m2", "m11"]) == {"m2", "m11"}
-    table.append(DAY, rows(2, 12), ["m2", "m12"])
-    assert held(tmp_path) == [10, 11, *range(2, 13)]
-
-
-def test_an_empty_offline_load_keeps_it_too(tmp_path: Path) -> None:
-    """A partition of no batch rows and streamed ones."""
-    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
-    table.append(DAY, rows(1), ["m1"])
-
-    def source() -> Iterator[pa.RecordBatch]:
-        table.append(DAY, rows(2), ["m2"])
-        yield from ()
-
-    write_partition(str(tmp_path), DAY, source(), replace(ABOUT, schema=dict.fromkeys(SCHEMA.names, "null")))
-    assert held(tmp_path) == [2]
-
-
 def test_a_date_that_comes_while_features_are_looked_up_makes_no_second_table(
     here: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,52 +234,3 @@ def test_a_flip_between_the_two_writes_of_a_batch_has_the_batch(here: Stage, mon
     with closing(Sink(here.destination)) as sink:
         sink.take([Event("a", event("u1", "02T08:00", 7), utc("02T08:00"))])
     assert here.online("u1") == {"u1": (7, utc("02T08:00"))}
-
-
-@pytest.fixture
-def in_bucket(gs_bucket: str, tmp_path: Path) -> Stage:
-    """A table in a bucket, where no load waits for an append."""
-    made = registered(Stage(tmp_path, "none", None, f"{gs_bucket}/plays"))
-    deliver(made, [(user, START, -1) for user in USERS])
-    load_offline(made)
-    load_online(made)
-    return made
-
-
-def test_a_version_that_comes_and_is_served_during_an_append_has_the_rows(
-    in_bucket: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stream had looked for versions before it was there, and the load at the partition before the rows were."""
-    real = GrowingTable.append
-
-    def slow(*given: Any) -> Any:
-        load_online(in_bucket, replace=True)
-        return real(*given)
-
-    monkeypatch.setattr(GrowingTable, "append", slow)
-    with closing(Sink(in_bucket.destination)) as sink:
-        sink.take([Event("a", event("u1", "01T08:00", 7), utc("01T08:00"))])
-    assert in_bucket.online("u1") == {"u1": (7, utc("01T08:00"))}
-
-
-def test_a_stream_that_dies_right_after_such_an_append_is_completed_by_the_next(
-    in_bucket: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message is delivered again: it makes no row, and the version has the one that it lacked."""
-    real, sent = GrowingTable.append, [Event("a", event("u1", "01T08:00", 7), utc("01T08:00"))]
-
-    def last(*given: Any) -> Any:
-        load_online(in_bucket, replace=True)
-        real(*given)
-        raise KeyboardInterrupt
-
-    with closing(Sink(in_bucket.destination)) as sink, monkeypatch.context() as patched:
-        patched.setattr(GrowingTable, "append", last)
-        with pytest.raises(KeyboardInterrupt):
-            sink.take(sent)
-    assert in_bucket.online("u1") == {"u1": (-1, START)}
-    with closing(Sink(in_bucket.destination)) as sink:
-        taken = sink.take(sent)
-    assert (taken.rows, taken.repeated) == (0, 1)
-    assert in_bucket.online("u1") == {"u1": (7, utc("01T08:00"))}
-    assert sorted(n for _, _, n in in_bucket.offline()) == [-1] * 20 + [7]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,37 @@ def test_a_stream_goes_on_where_a_batch_load_ended_and_a_load_takes_the_place_of
     assert held(tmp_path) == [7]
     table.append(DAY, rows(8), ["m8"])
     assert held(tmp_path) == [7, 8]
+
+
+def test_an_offline_load_keeps_what_is_appended_while_it_reads(tmp_path: Path) -> None:
+    """What was there before it began is replaced, what comes while its source is read stays, message ids and all."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["m1"])
+
+    def source() -> Iterator[pa.RecordBatch]:
+        yield from rows(10).to_batches()
+        for number in range(2, 12):
+            table.append(DAY, rows(number), [f"m{number}"])
+        yield from rows(11).to_batches()
+
+    write_partition(str(tmp_path), DAY, source(), ABOUT)
+    assert held(tmp_path) == [10, 11, *range(2, 12)]
+    assert table.recorded(DAY, ["m1", "m2", "m11"]) == {"m2", "m11"}
+    table.append(DAY, rows(2, 12), ["m2", "m12"])
+    assert held(tmp_path) == [10, 11, *range(2, 13)]
+
+
+def test_an_empty_offline_load_keeps_it_too(tmp_path: Path) -> None:
+    """A partition of no batch rows and streamed ones."""
+    table = GrowingTable(str(tmp_path), ABOUT, SCHEMA)
+    table.append(DAY, rows(1), ["m1"])
+
+    def source() -> Iterator[pa.RecordBatch]:
+        table.append(DAY, rows(2), ["m2"])
+        yield from ()
+
+    write_partition(str(tmp_path), DAY, source(), replace(ABOUT, schema=dict.fromkeys(SCHEMA.names, "null")))
+    assert held(tmp_path) == [2]
 
 
 def test_a_reader_of_before_finds_what_it_began_to_read(tmp_path: Path) -> None:

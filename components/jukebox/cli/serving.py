@@ -91,14 +91,15 @@ def _logged(log: FeatureLog) -> None:
 
 
 def _named(texts: list[str] | tuple[()]) -> list[tuple[str, str]]:
+    from jukebox.formats.columns import repeated
+
     pairs = [(name, uri) for name, _, uri in (text.partition("=") for text in texts)]
     wrong = next((text for text, (name, uri) in zip(texts, pairs, strict=True) if not name or not uri), None)
     if wrong is not None:
         raise InvalidValue(f"--model '{wrong}' is no model; it is written late=serving/1700000000")
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise NameClash(f"--model gives '{twice}' twice")
+    twice = repeated(name for name, _ in pairs)
+    if twice:
+        raise NameClash(f"--model gives '{twice[0]}' twice")
     return pairs
 
 
@@ -111,5 +112,7 @@ def _model(name: str, uri: str, *, registry: str, features_only: bool, options: 
     from jukebox.serving.server.predicting import Predictor
     from jukebox.serving.server.saved_models import SavedModel, version_folder
 
-    reader = FeatureReader.for_model(version_folder(uri), registry, **options)
-    return Model(name, reader, Predictor(SavedModel(uri), reader))
+    # Asked once: a version that is pushed meanwhile is not mixed with the features of the one before.
+    folder = version_folder(uri)
+    reader = FeatureReader.for_model(folder, registry, **options)
+    return Model(name, reader, Predictor(SavedModel(folder), reader))

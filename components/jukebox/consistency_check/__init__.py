@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.consistency import checked_thresholds
 from jukebox.engine.online_checks import loaded_tables, read_back, served_tables
+from jukebox.engine.outputs import forget
 from jukebox.engine.served_checks import check_log
 from jukebox.engine.served_logs import open_log
-from jukebox.errors import InvalidType, InvalidValue, SkewFound, StorageError, reason
+from jukebox.errors import InvalidType, InvalidValue, SkewFound
 from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry, place
 from jukebox.tables import MANIFEST, Manifest, Source, combined, write_text
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from jukebox.core.asof import Progress
     from jukebox.engine.consistency import Consistency
-    from jukebox.storage import Place
     from jukebox.stores import Registry
 
 REPORT = "report.json"
@@ -66,9 +66,10 @@ def run(
         found["replay"] = [check_log(known, open_log(place(log)), **about, **looked)]
     if online_table is not None or log is None:
         found["read_back"] = [read_back(each, **looked) for each in _tables(known, online_table, features)]
-    _forget(place_of(out) / MANIFEST)
-    report = {name: [_json(each) for each in checks] for name, checks in found.items()}
-    write_text(place_of(out) / REPORT, json.dumps({"thresholds": limits, **report}, indent=1) + "\n")
+    forget([place_of(out) / MANIFEST])
+    report = {name: [{**asdict(each), "cells": each.cells} for each in checks] for name, checks in found.items()}
+    text = json.dumps({"thresholds": limits, **report}, indent=1, default=_text)
+    write_text(place_of(out) / REPORT, f"{text}\n")
     _stop(found, limits)
     manifest = _manifest(found, limits, seed).write(out)
     given = (("jukebox.ServedLog", log), ("jukebox.OnlineTable", online_table))
@@ -109,17 +110,6 @@ def _tables(known: Registry, online_table: str | None, features: Sequence[str] |
     if not features:
         raise InvalidValue("a check of consistency names a log, an online table or features, and here is none of them")
     return served_tables(known, features)
-
-
-def _forget(manifest: Place) -> None:
-    try:
-        manifest.unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"{manifest} of an earlier run cannot be replaced: {reason(exc)}") from exc
-
-
-def _json(check: Consistency) -> dict[str, Any]:
-    return json.loads(json.dumps({**asdict(check), "cells": check.cells}, default=_text))  # type: ignore[no-any-return]
 
 
 def _text(value: object) -> str:

@@ -74,7 +74,7 @@ def entity_and_key(raw: bytes) -> tuple[str, tuple[Any, ...]]:
 
 def prefixes(entity: str) -> list[bytes]:
     """Return what the row keys of ``entity`` begin with: one for each salt."""
-    return [salt + rowkeys.encode_one([entity]) for salt in _SALTS]
+    return [salt + _start(entity) for salt in _SALTS]
 
 
 @lru_cache(maxsize=1_024)
@@ -103,7 +103,7 @@ def parts(raw: bytes) -> tuple[bytes, bytes, bytes]:
 
 def coordinates(layout: Layout, rows: pa.Table) -> Coordinates:
     """Return where the cells of ``rows`` lie, which have passed ``check_times``."""
-    start = rowkeys.encode_one([layout.entity])
+    start = _start(layout.entity)
     plain = [start + key for key in of_binary(rowkeys.encode(rows, layout.key_names)).to_bytes()]
     keys = [_SALTS[crc32(key) & 0xFF] + key for key in plain]
     stamps, rest = _event(layout, rows)

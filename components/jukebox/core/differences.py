@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jukebox.core.by_rule_values import cells, mark
+from jukebox.core.records import is_list
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def distances(one: pa.Array, other: pa.Array) -> tuple[Reals, Reals]:
         unknown = ~np.isfinite(left) | ~np.isfinite(right)
         return np.where(unknown, np.nan, apart), np.where(unknown, np.nan, share)
     found = np.full((2, len(one)), np.nan)
-    if _is_list(one.type) and _is_number(one.type.value_type):
+    if is_list(one.type) and _is_number(one.type.value_type):
         for place, pair in enumerate(zip(cells(one), cells(other), strict=True)):
             found[:, place] = _greatest(*pair, one.type.value_type)
     return found[0], found[1]
@@ -84,7 +85,3 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))

@@ -197,7 +197,7 @@ _OF_ONE: dict[Conversion | None, Callable[[str], str | None]] = {_gid_hex: _gid_
 
 def _letters(ids: pa.Array, identifier: str) -> tuple[Bytes, Truths]:
     """Return the bytes of the texts of the right length, a row each, and which of all texts these are."""
-    if not any(str(ids.type) == name for name in ("string", "large_string", "string_view", "null")):
+    if str(ids.type) not in {"string", "large_string", "string_view", "null"}:
         raise InvalidType(f"ids in {identifier} are text, and these are {ids.type}")
     width = _LENGTHS[identifier]
     raw = (pa.array(ids.to_pylist(), pa.string()) if str(ids.type).endswith("_view") else ids).cast(pa.large_binary())

@@ -34,14 +34,15 @@ def newest(
     A null time ranks lowest, and so do all times of a column that is None.
     """
     codes = row_keys.dictionary_encode().indices.to_numpy()
-    ranks = [_rank(time) for time in (created_time, event_time) if time is not None]
+    times = [ranks(time) for time in (created_time, event_time) if time is not None]
     # The sort is stable, so that of equal ranks the last position comes last.
-    order = np.lexsort([*ranks, codes])
+    order = np.lexsort([*times, codes])
     in_order = codes[order]
     last = np.append(in_order[1:] != in_order[:-1], True) if len(order) > 0 else np.zeros(0, np.bool_)
     return np.sort(order[last])
 
 
-def _rank(time: pa.ChunkedArray) -> NDArray[Any]:
+def ranks(time: pa.ChunkedArray) -> NDArray[Any]:
+    """Return the times as integers in the unit of their column, the least integer where there is none."""
     numbers, known = ticks(time)
     return np.where(known, numbers, LOWEST)

@@ -122,10 +122,8 @@ def _write(  # noqa: PLR0917 - the first two are bound before
     store: str, arguments: Sequence[str], online: OnlineStore, load: OnlineTable, name: str, version: int | None
 ) -> tuple[int, Written]:
     tasks = list(_tasks(load))
-    columns, shares = (
-        tuple(load.columns),
-        max(_SHARES, -(-sum(part.manifest.rows for part in load.held()) // _ROWS_A_SHARE)),
-    )
+    columns = tuple(load.columns)
+    shares = max(_SHARES, -(-sum(part.manifest.rows for part in load.held()) // _ROWS_A_SHARE))
     about: dict[str, Any] = {**load.roles, "entity": load.entity, "only": load.wanted, "shares": shares}
     job = Job(store, name, version, columns, load.keys, **about)
     # Here, so that the layout is there for all, and a table without rows is one.

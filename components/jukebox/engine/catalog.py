@@ -28,9 +28,8 @@ def features_of_endpoint(
     Raises NotRegistered for an endpoint that no feature has, UnknownFeature for a name that is not its, and
     InvalidValue where the source map is empty or contradicts the registered source column.
     """
-    everything = registry.features()
-    if feature_set is not None:
-        everything = registered(registry, list(_pinned(feature_set)), feature_set)
+    pinned = _pinned(feature_set)
+    everything = registry.features() if feature_set is None else [registry.feature(*each) for each in pinned.items()]
     fed = {str(f.name): f for f in everything if f.feature.endpoint.name == endpoint}
     if not fed:
         known = sorted({f.feature.endpoint.name for f in everything})

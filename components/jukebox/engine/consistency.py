@@ -17,6 +17,11 @@ DEFAULT_THRESHOLDS = {MISMATCH: 0.0, ABSENT: 0.0, EXTRA: 0.0, EARLY: 0.0, AHEAD:
 EXAMPLES = 5
 
 
+def by_nulls(served: Any, offline: Any) -> str:
+    """Return the kind of a difference that only the two values tell."""
+    return ABSENT if served is None else EXTRA if offline is None else MISMATCH
+
+
 @dataclass(frozen=True)
 class Difference:
     """A cell that differs: which, in which way, what was served, what the offline tables say, and both event times."""

@@ -15,7 +15,7 @@ from jukebox.errors import CorruptData, InvalidValue, StorageError
 from jukebox.formats import parquet
 from jukebox.formats.examples import SPLIT, Examples, split_names
 from jukebox.storage import place_of
-from jukebox.tables import MANIFEST, Manifest, file_fingerprint, partitions
+from jukebox.tables import MANIFEST, Manifest, file_fingerprint, has_partitions, partitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +54,8 @@ def open_data(uri: str) -> DataSet:
     path = place_of(uri)
     if not path.exists():
         raise StorageError(f"{uri} does not exist; there is nothing to describe")
-    if path.is_dir() and ((path / MANIFEST).exists() or (path / WHOLE).exists() or _is_begun(path)):
+    # A feature table that was begun here has no manifest of its own yet; other tools write "date=…" too.
+    if path.is_dir() and ((path / MANIFEST).exists() or (path / WHOLE).exists() or has_partitions(path)):
         manifest = Manifest.read(uri)
         if manifest.kind != "data_set":  # of which the files are all that is to be known
             return _described(uri, manifest)
@@ -69,11 +70,6 @@ def open_data(uri: str) -> DataSet:
 
 def _is_parquet(path: Place) -> bool:
     return any(True for pattern in ("*", "*=*/*") for _ in path.glob(f"{pattern}{parquet.SUFFIX}"))
-
-
-def _is_begun(path: Place) -> bool:
-    """Return whether a feature table was begun here and has no manifest yet; other tools write ``date=…`` too."""
-    return any(True for _ in path.glob(f"date=*/{MANIFEST}"))
 
 
 def _described(uri: str, manifest: Manifest) -> DataSet:

@@ -14,10 +14,10 @@ from jukebox.core.fingerprints import Fingerprint
 from jukebox.core.summary import merge, summarize
 from jukebox.engine.replacing import replace_manifest
 from jukebox.engine.streamed_meanwhile import appended_since, put_behind, streamed_ids
-from jukebox.errors import MissingDependency, StorageError, TimedOut, reason
+from jukebox.errors import MissingDependency, StorageError, TimedOut
 from jukebox.formats import parquet
 from jukebox.formats.columns import chosen, same_types
-from jukebox.tables import Manifest, Source, combined, partition_folder, partitions
+from jukebox.tables import Manifest, Source, combined, partition_folder, partitions, writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -86,12 +86,8 @@ def _with_late(folder: Place, data: str, late: Late | None, tally: _Tally) -> tu
     if late is None:
         return tally, {"data": data}
     whole = tally.copy() if tally.rows else _Tally(late.rows.schema)
-    try:
+    with writing(folder):
         where = put_behind(folder, data, tally.rows, late)
-    except OSError as exc:
-        if isinstance(exc, StorageError):
-            raise
-        raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
     whole.take(late.rows.to_batches())
     return whole, where
 

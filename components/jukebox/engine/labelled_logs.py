@@ -54,7 +54,10 @@ class LabelledLog:
         return schema
 
     def about(self, schema: pa.Schema) -> pa.Table:
-        """Return the columns of the labels that say which row of the log they are about, and when that was."""
+        """Return the columns of the labels that say which row of the log they are about, and when that was.
+
+        Raises MissingColumn for one that they do not have.
+        """
         names = [name for name in (self.request_id, self.position, self.label_time) if name is not None]
         missing = [name for name in names if name not in schema.names]
         if missing:
@@ -82,8 +85,10 @@ class LabelledLog:
     def other_keys(self, schema: pa.Schema, found: Matched) -> int:
         """Return how many labels have, under the name of a key and of its kind, another than they were served for."""
         keys = {name: columns[0] for name in schema.names if (columns := self._served_keys(name, schema))}
+        if not keys:
+            return 0
         kinds = pa.schema([schema.field(name) for name in keys])
-        labels = pa.Table.from_batches(read_labels(self.labels, kinds), kinds) if keys else kinds.empty_table()
+        labels = pa.Table.from_batches(read_labels(self.labels, kinds), kinds)
         served = rows_at(self.log, found.rows, keys.values())
         other = np.zeros(len(found.rows), np.bool_)
         for name, column in keys.items():

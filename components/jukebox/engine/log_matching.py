@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jukebox.engine.served_logs import POSITION, REQUEST_ID, SERVED_AT
-from jukebox.errors import InvalidType, InvalidValue, MissingColumn
+from jukebox.errors import InvalidType, InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,8 +44,8 @@ class Matched:
 def matched(log: ServedLog, labels: pa.Table, request_id: str, position: str | None) -> Matched:
     """Return the rows of the log that labels are about, by their columns of request ids and of positions.
 
-    What is held grows with the labels. Raises MissingColumn and InvalidType for columns that are not there or are no
-    ids or positions, and InvalidValue where a request had several entities and no column says which one is meant.
+    What is held grows with the labels. Raises InvalidType for columns that are no ids or positions, and InvalidValue
+    where a request had several entities and no column says which one is meant.
     """
     ids, places = _ids(labels, request_id), _positions(labels, position)
     wanted = pc.drop_null(ids.unique())
@@ -79,7 +79,6 @@ def _looked_up(
 
 
 def _ids(labels: pa.Table, column: str) -> pa.ChunkedArray:
-    _require_there(labels, column)
     kind = labels[column].type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -91,15 +90,9 @@ def _ids(labels: pa.Table, column: str) -> pa.ChunkedArray:
 def _positions(labels: pa.Table, column: str | None) -> NDArray[np.int64]:
     if column is None:
         return np.zeros(labels.num_rows, np.int64)
-    _require_there(labels, column)
     if not pa.types.is_integer(labels[column].type):
         raise InvalidType(f"label column '{column}' is {labels[column].type}; positions are whole numbers, from 0")
     return _numbers(pc.fill_null(labels[column].cast(pa.int64()), NONE))
-
-
-def _require_there(labels: pa.Table, column: str) -> None:
-    if column not in labels.column_names:
-        raise MissingColumn(f"column '{column}' is not in the labels; they have {', '.join(labels.column_names)}")
 
 
 def _found(log: ServedLog, wanted: pa.Array) -> tuple[pa.Table, int]:
@@ -141,7 +134,7 @@ def rows_at(log: ServedLog, numbers: NDArray[np.int64], columns: Iterable[str]) 
     names = list(columns)
     wanted = np.unique(numbers[numbers != NONE])
     parts, start = [], 0
-    for batch in log.read(names):
+    for batch in log.read(names) if len(wanted) else ():
         low, high = wanted.searchsorted([start, start + batch.num_rows])
         if low < high:
             parts.append(batch.take(pa.array(wanted[low:high] - start)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from jukebox.core import asof_times
 from jukebox.core.by_rule_values import cells, instants
 from jukebox.core.differences import distances
 from jukebox.core.sampling import scattered
@@ -21,11 +22,11 @@ from jukebox.engine.consistency import (
     BEHIND,
     DEFAULT_THRESHOLDS,
     EXAMPLES,
-    EXTRA,
     MISMATCH,
     Consistency,
     Difference,
     FeatureConsistency,
+    by_nulls,
 )
 from jukebox.engine.online_tables import OnlineTable
 from jukebox.engine.verification import readable
@@ -150,15 +151,16 @@ class _Found:
         self._compare(expected.take(pa.array(places["alike"], pa.int64())), held, layout)
 
     def _compare(self, expected: pa.Table, rows: Sequence[Row], layout: Layout) -> None:
+        if not rows:
+            return
+        keys = [asof_times.combined(expected[key]) for key in self.table.keys]
         for member in self.table.members:
             name = member.name.name
             kind = layout.schema.field(name).type
             found = pa.array([row.values[name] for row in rows], kind)
-            right = _whole(expected[name].cast(kind))
-            keys = [_whole(expected[key]) for key in self.table.keys]
-            if rows:
-                shown = pa.RecordBatch.from_arrays([*keys, found, right], names=[*self.table.keys, _ONLINE, _OFFLINE])
-                self.alike.setdefault(name, Tally(self.tolerance)).compare(found, right, shown)
+            right = asof_times.combined(expected[name].cast(kind))
+            shown = pa.RecordBatch.from_arrays([*keys, found, right], names=[*self.table.keys, _ONLINE, _OFFLINE])
+            self.alike.setdefault(name, Tally(self.tolerance)).compare(found, right, shown)
 
     def told(self, feature: str, name: str, absent: int) -> FeatureConsistency:
         """Return what became of one feature."""
@@ -169,8 +171,7 @@ class _Found:
             ours, theirs = (batch.column(batch.schema.get_field_index(each)) for each in (_ONLINE, _OFFLINE))
             tally.take_in(*distances(ours, theirs))
             for row in pa.Table.from_batches([batch]).to_pylist():
-                kind = MISMATCH if row[_OFFLINE] is not None and row[_ONLINE] is not None else EXTRA
-                kind = ABSENT if row[_ONLINE] is None else kind
+                kind = by_nulls(row[_ONLINE], row[_OFFLINE])
                 differing[kind] += 1
                 if differing[kind] <= EXAMPLES:
                     where = {key: row[key] for key in self.table.keys}
@@ -197,7 +198,3 @@ def _times(rows: pa.Table, column: str | None) -> list[float]:
 
 def _rank(time: float | None) -> float:
     return -math.inf if time is None else time
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -109,6 +109,11 @@ class OnlineTable:
         return self.parts[0].manifest.keys
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What a store is told of the rows: keys, entity and times."""
+        return {"keys": self.keys, "entity": self.entity, **self.roles}
+
+    @property
     def columns(self) -> list[str]:
         """Keys, times and features."""
         times = [name for name in self.roles.values() if name is not None]
@@ -210,8 +215,7 @@ def _replaced(
     former = online.versions(name)
     version = max(former.held, default=0) + 1
     empty = PartitionPieces(load.held(), load.columns).schema.empty_table()
-    about: Any = {"keys": load.keys, "entity": load.entity, **load.roles}
-    online.write(name, empty, version=version, **about)
+    online.write(name, empty, version=version, **load.about)
     try:
         # Only now: what a stream appends from here on it writes to the new version itself.
         load = replace(load, parts=partitions_beside_streams(load.parts, load.others))
@@ -238,8 +242,7 @@ def _write(
     progress: Loaded | None, online: OnlineStore, load: OnlineTable, name: str, version: int | None
 ) -> tuple[int, Written]:
     rows = load.newest().rows
-    about: Any = {"keys": load.keys, "entity": load.entity, **load.roles}
-    return rows.num_rows, online.write(name, rows, version=version, progress=progress, **about)
+    return rows.num_rows, online.write(name, rows, version=version, progress=progress, **load.about)
 
 
 def estimated(load: OnlineTable, *, table: str | None = None, apart: bool = False) -> Estimate:
@@ -248,7 +251,7 @@ def estimated(load: OnlineTable, *, table: str | None = None, apart: bool = Fals
     if not load.held():
         return Estimate(name, 0, 0, 0)
     newest = load.newest()
-    layout = layout_of(newest.rows.schema, keys=load.keys, entity=load.entity, **load.roles)
+    layout = layout_of(newest.rows.schema, **load.about)
     batches = layout.fitted(newest.rows).combine_chunks().to_batches(max_chunksize=_ROWS_AT_ONCE)
     size = sum(_sent(layout, batch, column(name, 1), apart=apart) for batch in batches)
     return Estimate(name, newest.read, newest.rows.num_rows, size)

@@ -13,9 +13,21 @@ from jukebox.storage import Remote, place_of
 from jukebox.tables import MANIFEST, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jukebox.storage import Place
+
+
+def forget(files: Iterable[Place]) -> None:
+    """Take files of an earlier run away, its manifest for one: nothing looks whole then until the new one is there.
+
+    Raises StorageError for one that cannot be removed.
+    """
+    try:
+        for file in files:
+            file.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StorageError(f"{file} of an earlier run cannot be replaced: {reason(exc)}") from exc
 
 
 @contextmanager

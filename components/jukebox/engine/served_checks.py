@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jukebox.core.sampling import scattered
-from jukebox.engine.catalog import partitions_of
+from jukebox.engine.catalog import partitions_of, registered
 from jukebox.engine.cell_tally import Tally
 from jukebox.engine.consistency import Consistency
 from jukebox.engine.served_differences import WHERE, by_time, explained, offline
-from jukebox.engine.served_logs import SERVED_AT, entry_of, event_time_of, status_of
+from jukebox.engine.served_logs import SERVED_AT, columns_of_answers, entry_of, status_of
 from jukebox.engine.served_rows import (
     join_as_of,
     key_columns,
@@ -107,9 +107,8 @@ def _checkable(
     asked, unchecked = [], {}
     for column in columns:
         entry = entry_of(column)
-        base, _, version = entry.name.partition("@")
         try:
-            feature = registry.feature(base, int(version))
+            [feature] = registered(registry, [entry.name])
             if feature.feature.contextual:
                 unchecked[column] = f"'{entry.name}' is contextual: it was known in the request alone"
                 continue
@@ -141,8 +140,8 @@ def _write(
 ) -> None:
     sources = {key.label: key.sources(log) for key in keys}
     require_keys(keys, sources, log.key_names)
-    served = [name for column in columns for name in (column, event_time_of(column), status_of(column))]
-    asked = list(dict.fromkeys([*WHERE, *(name for some in sources.values() for name in some), *served]))
+    keyed = [name for some in sources.values() for name in some]
+    asked = list(dict.fromkeys([*WHERE, *keyed, *columns_of_answers(columns)]))
 
     def spined(some: pa.RecordBatch) -> pa.RecordBatch:
         taken = dict(zip(some.schema.names, some.columns, strict=True))
@@ -161,12 +160,7 @@ def _write(
             yield spined(batch.take(pa.array(numbers[low:high] - start)))
             start += batch.num_rows
 
-    nothing = pa.schema([log.schema.field(name) for name in asked]).empty_table().to_batches(max_chunksize=None)
-    empty = (
-        nothing[0]
-        if nothing
-        else pa.RecordBatch.from_arrays([pa.array([], log.schema.field(name).type) for name in asked], names=asked)
-    )
+    empty = pa.RecordBatch.from_pylist([], schema=pa.schema([log.schema.field(name) for name in asked]))
     parquet.write(spine, batches(), schema=spined(empty).schema)
 
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from jukebox.core.asof_times import combined
 from jukebox.core.by_rule import Question
 from jukebox.core.by_rule_values import cells, instants, mark
 from jukebox.core.differences import distances
 from jukebox.engine.consistency import (
-    ABSENT,
     AHEAD,
     BEHIND,
     DEFAULT_THRESHOLDS,
     EARLY,
     EXAMPLES,
-    EXTRA,
     MISMATCH,
     Difference,
     FeatureConsistency,
+    by_nulls,
 )
 from jukebox.engine.served_logs import (
     FRESH,
@@ -134,7 +134,7 @@ def _kinds(
             told |= {(places[label][0].column, places[label][1]): kind for label in labels}
     return {
         rows.column: [
-            told.get((rows.column, n)) or (AHEAD if newer > 0 else _by_nulls(*pair))
+            told.get((rows.column, n)) or (AHEAD if newer > 0 else by_nulls(*pair))
             for n, (pair, newer) in enumerate(zip(rows.values(), rows.order(), strict=True))
         ]
         for rows in differing
@@ -143,10 +143,6 @@ def _kinds(
 
 def _places(places: Sequence[tuple[_Rows, int]], of: _Rows) -> pa.Array:
     return pa.array([place for rows, place in places if rows is of], pa.int64())
-
-
-def _by_nulls(served: Any, right: Any) -> str:
-    return ABSENT if served is None else EXTRA if right is None else MISMATCH
 
 
 def _question(plan: Plan, table: PlannedTable) -> Question:
@@ -166,7 +162,7 @@ def _told(column: str, tally: Tally, rows: pa.Table, kinds: Sequence[str]) -> Fe
     for kind, beyond in ((MISMATCH, tally.beyond), (BEHIND, tally.beyond_older), (AHEAD, tally.beyond_newer)):
         counts[kind] += beyond
     wrong = pa.array([place for place, kind in enumerate(kinds) if kind == MISMATCH], pa.int64())
-    ours, theirs = (_whole(rows[name].take(wrong)) for name in (column, offline(column)))
+    ours, theirs = (combined(rows[name].take(wrong)) for name in (column, offline(column)))
     tally.take_in(*distances(ours.cast(theirs.type) if len(wrong) else ours, theirs))
     examples = [
         _example(column, rows.slice(place, 1), kind)
@@ -175,10 +171,6 @@ def _told(column: str, tally: Tally, rows: pa.Table, kinds: Sequence[str]) -> Fe
     ]
     errors = tally.error, tally.relative_error
     return FeatureConsistency(column, tally.cells, counts, tally.close, *errors, tuple(examples))
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _example(column: str, row: pa.Table, kind: str) -> Difference:

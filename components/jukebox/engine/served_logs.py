@@ -30,7 +30,7 @@ from jukebox.formats.files import is_data, source_files
 from jukebox.storage import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jukebox.storage import Place
 
@@ -93,6 +93,15 @@ def event_time_of(column: str) -> str:
 def status_of(column: str) -> str:
     """Return the column that says what became of a feature: fresh, stale, missing or of an unknown entity."""
     return f"{column} status"
+
+
+def columns_of_answers(columns: Iterable[str]) -> list[str]:
+    """Return all that the log has of some columns of features: the values, their event times and what became of them.
+
+    >>> columns_of_answers(["a@1"])
+    ['a@1', 'a@1 event_time', 'a@1 status']
+    """
+    return [name for column in columns for name in (column, event_time_of(column), status_of(column))]
 
 
 def key_column(name: str, value: Any) -> str:

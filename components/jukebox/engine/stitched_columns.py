@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jukebox.core.asof_ages import MICROSECOND, Ticks
+from jukebox.core.asof_ages import Ticks
 from jukebox.core.asof_proof import ColumnProof, Proof, ages_told, merged
+from jukebox.core.asof_times import combined
 from jukebox.engine.served_logs import FRESH, SERVED_AT, STALE, entry_of, event_time_of, status_of
 from jukebox.engine.served_rows import event_time_column
 from jukebox.features import parse_duration
@@ -114,13 +115,13 @@ class StitchedColumn:
         age = _ages(rows, event_time_of(column))
         old = _is(status, STALE) | _above(age, self.asked.max_age)
         used = _is(status, FRESH) & ~old
-        values = _array(rows[column].cast(self.type))
+        values = combined(rows[column].cast(self.type))
         return Answers(pc.if_else(pa.array(used), values, pa.scalar(None, self.type)), used, old, age)
 
     def _joined(self, rows: pa.Table) -> Answers:
         if self.joined is None:
             return self._nothing(rows.num_rows)
-        values = _array(rows[self.joined].cast(self.type))
+        values = combined(rows[self.joined].cast(self.type))
         times = rows[event_time_column(self.joined)]
         known = np.asarray(times.is_valid().to_numpy(), np.bool_)
         age = np.full(len(known), -1) if self.static else _ages(rows, event_time_column(self.joined))
@@ -170,10 +171,6 @@ class StitchedColumn:
         return {**found, **parts, "backfilled": self.from_join, "backfilled_null": self.null_in_join}
 
 
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
 def _is(status: pa.ChunkedArray, value: str) -> Truths:
     return np.asarray(pc.fill_null(pc.equal(status, value), False).to_numpy(), np.bool_)
 
@@ -193,13 +190,7 @@ def _ages(rows: pa.Table, event_time: str) -> NDArray[np.int64]:
 def _above(ages: NDArray[np.int64], limit: timedelta | None) -> Truths:
     if limit is None:
         return np.zeros(len(ages), np.bool_)
-    most = (limit.days * 86_400 + limit.seconds) * 1_000_000 + limit.microseconds
-    return np.asarray(ages > most * MICROSECOND, np.bool_)
-
-
-def columns_read(logged: Iterable[str]) -> list[str]:
-    """Return the columns of the log that a stitched column reads."""
-    return [name for column in logged for name in (column, event_time_of(column), status_of(column))]
+    return np.asarray((ages >= 0) & Ticks(ages.astype(np.uint64), 1).above(limit), np.bool_)
 
 
 def is_logged(rows: pa.RecordBatch | pa.Table, columns: Iterable[str]) -> Truths:
@@ -207,6 +198,6 @@ def is_logged(rows: pa.RecordBatch | pa.Table, columns: Iterable[str]) -> Truths
     statuses = [rows.column(rows.schema.get_field_index(status_of(column))) for column in columns]
     found = np.zeros(rows.num_rows, np.bool_)
     for status in statuses:
-        valid = (status if isinstance(status, pa.Array) else _array(status)).is_valid()
+        valid = (status if isinstance(status, pa.Array) else combined(status)).is_valid()
         found |= np.asarray(valid.to_numpy(zero_copy_only=False), np.bool_)
     return found

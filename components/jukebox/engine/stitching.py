@@ -15,10 +15,11 @@ from jukebox.engine import contextual
 from jukebox.engine.catalog import partitions_of, registered
 from jukebox.engine.labelled_logs import LabelledLog, Spine
 from jukebox.engine.log_matching import NONE, matched
+from jukebox.engine.plans import PROOFS
 from jukebox.engine.requests import asked, normalized
-from jukebox.engine.served_logs import SERVED_AT, status_of
+from jukebox.engine.served_logs import SERVED_AT, columns_of_answers, status_of
 from jukebox.engine.served_rows import join_as_of, key_columns, named_keys, plan_for, type_of_both
-from jukebox.engine.stitched_columns import StitchedColumn, columns_read, is_logged, logged_as
+from jukebox.engine.stitched_columns import StitchedColumn, is_logged, logged_as
 from jukebox.engine.training_files import write_splits, write_whole
 from jukebox.engine.training_sets import Content
 from jukebox.errors import InvalidValue, NameClash, NoPartition
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from jukebox.engine.requests import Asked, Entry
     from jukebox.engine.served_logs import ServedLog
     from jukebox.stores import RegisteredFeature, Registry
-
-PROOFS = ("sample", "full")
 
 
 @dataclass(frozen=True)
@@ -81,23 +80,21 @@ def stitch_request(
         raise InvalidValue(f"proof is '{proof}'; it is {' or '.join(PROOFS)}")
     schema, rule, entries = source.schema(), Split.parse(split), normalized(features)
     pairs = list(zip(entries, registered(registry, [entry.name for entry in entries], feature_set), strict=True))
-    brought = [(e, f) for e, f in pairs if f.feature.contextual and contextual.from_labels(e, f).column in schema.names]
-    context = tuple(contextual.from_labels(*pair) for pair in brought)
-    contextual.require(context, schema)
-    columns = []
+    columns, context = [], []
     for entry, feature in pairs:
-        if (entry, feature) not in brought:
-            [member] = (
-                [contextual.from_labels(entry, feature)] if feature.feature.contextual else asked([entry], [feature])
+        is_contextual = feature.feature.contextual
+        [member] = [contextual.from_labels(entry, feature)] if is_contextual else asked([entry], [feature])
+        if is_contextual and member.column in schema.names:
+            context.append(member)
+        elif member.column in (*schema.names, SERVED_AT):
+            raise NameClash(
+                f"the output column '{member.column}' is in the labels already; ask for it under another name"
             )
-            if member.column in (*schema.names, SERVED_AT):
-                raise NameClash(
-                    f"the output column '{member.column}' is in the labels already; ask for it under another name"
-                )
-            columns.append(
-                Wanted(entry, feature, member, logged_as(source.log, entry, member, feature.feature.max_age))
-            )
-    return StitchRequest(tuple(columns), context, feature_tables, rule.over(schema.names), proof)
+        else:
+            logged = logged_as(source.log, entry, member, feature.feature.max_age)
+            columns.append(Wanted(entry, feature, member, logged))
+    contextual.require(context, schema)
+    return StitchRequest(tuple(columns), tuple(context), feature_tables, rule.over(schema.names), proof)
 
 
 def make_stitched_set(
@@ -123,7 +120,7 @@ def make_stitched_set(
         path = Path(folder) / "labelled.parquet"
         plan = plan_for(registry, lacking, path, request.tables, proof=request.proof) if lacking else None
         keys = [] if plan is None else key_columns(plan, lacking)
-        columns = list(dict.fromkeys(name for each in wanted for name in columns_read(each.logged)))
+        columns = list(dict.fromkeys(name for each in wanted for name in columns_of_answers(each.logged)))
         labels = Spine(source, schema, found, times, keys, columns).write(path)
         joined, proofs = (path, {}) if plan is None else join_as_of(plan, path, Path(folder), progress=progress)
         stitched = [_stitched(each, plan, source.log.schema, parquet.schema(joined)) for each in wanted]

@@ -25,7 +25,7 @@ from jukebox.engine.streaming_parts import GrowingTable
 from jukebox.errors import InvalidValue, NotRegistered
 from jukebox.storage import is_remote
 from jukebox.stores import OnlineSource, Recorded, open_online, open_registry, place
-from jukebox.tables import combined, locked, partitions
+from jukebox.tables import combined, has_partitions, locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ class Sink:
         self._unlocked = is_remote(self._offline.root)
         self._online: OnlineStore = open_online(to.store)
         self._rows = 0
-        if partitions(self._offline.root):
+        if has_partitions(self._offline.root):
             # A process that died may have written a date that the registry was not told of.
             make_known(self._registry, self._offline.root, self._about)
 
@@ -194,9 +194,10 @@ class Sink:
 
     def _write_online(self, rows: pa.Table, fresh: Sequence[int], versions: Sequence[int]) -> dict[int, str]:
         """Write rows; return why some cannot be written, by position."""
+        some = rows.take(pa.array(fresh))
         try:
             for version in versions:
-                self._put(rows.take(pa.array(fresh)), version)
+                self._put(some, version)
         except InvalidValue as exc:
             if len(fresh) == 1:
                 return {fresh[0]: str(exc)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from jukebox.engine.streaming import Sink
-from jukebox.engine.streaming_events import Event
+from jukebox.engine.streaming_events import Event, published_order
 from jukebox.errors import InvalidValue, MissingDependency
 
 try:
@@ -59,7 +59,7 @@ class Write(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: tuple[int, Iterable[Event]]) -> Iterator[Refused]:
         """Write the events, the last published of equal times being the one that counts."""
-        events = sorted(batch[1], key=lambda event: (event.published, len(event.id), event.id))
+        events = sorted(batch[1], key=published_order)
         taken = self._sink.take(events)
         self._rows.inc(taken.rows)
         self._repeated.inc(taken.repeated)

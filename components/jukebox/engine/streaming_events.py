@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from jukebox.engine.sources import Delivery
+    from jukebox.stores.pubsub import Message
 
 ENCODINGS = ("json", "avro")
 # An event of the day after tomorrow is a mistake of units; as the newest row it would stand for ever.
@@ -46,6 +47,11 @@ class Event:
     id: str
     data: bytes
     published: datetime
+
+
+def published_order(each: Event | Message) -> tuple[datetime, int, str]:
+    """Return what events are sorted by, so that of equal times the last published comes last."""
+    return each.published, len(each.id), each.id
 
 
 class Events:

@@ -39,10 +39,10 @@ from jukebox.engine.generations import (
     told,
 )
 from jukebox.engine.replacing import must_take_appends, replace_manifest
-from jukebox.errors import CorruptData, InvalidType, InvalidValue, StorageError, reason
+from jukebox.errors import CorruptData, InvalidType, InvalidValue
 from jukebox.formats import parquet
 from jukebox.storage import place_of
-from jukebox.tables import MANIFEST, Manifest, partition_folder
+from jukebox.tables import MANIFEST, Manifest, partition_folder, writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -111,14 +111,10 @@ class GrowingTable:
             made[:] = [self._grown(day, now, known, rows.take(pa.array(places)), [ids[at] for at in places])]
             return made[0].manifest
 
-        try:
+        with writing(folder):
             written = replace_manifest(folder, grow)
             if written is not None:
                 sync(folder, MANIFEST)
-        except OSError as exc:
-            if isinstance(exc, StorageError):
-                raise
-            raise StorageError(f"{folder} cannot be written: {reason(exc)}") from exc
         if written is not None:
             self._hold(day, made[0])
         # What was made and is not written now is there already: its first writing was not answered.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jukebox.engine.streaming_events import Event
+from jukebox.engine.streaming_events import Event, published_order
 from jukebox.errors import InvalidValue, JukeboxError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Puller:
     def _take(self, messages: Sequence[Message], done: Streamed) -> Streamed:
         # A lease that ends in the midst of the writes does no harm: what is delivered again is known by its id.
         self._subscription.lease(messages, self._batching.lease)
-        ordered = sorted(messages, key=lambda message: (message.published, len(message.id), message.id))
+        ordered = sorted(messages, key=published_order)
         taken = self._sink.take([Event(each.id, each.data, each.published) for each in ordered])
         self._subscription.acknowledge([ordered[at] for at in taken.done])
         refused = [(ordered[at], why) for at, why in sorted(taken.refused.items())]

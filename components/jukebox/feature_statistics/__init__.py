@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jukebox.engine.datasets import open_data
+from jukebox.engine.outputs import forget
 from jukebox.engine.statistics import SCHEMA_FILE, examine, read_schema, schema_text
 from jukebox.engine.statistics_page import Described, page
-from jukebox.errors import StorageError, reason
 from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry
 from jukebox.tables import MANIFEST, Manifest, Source, file_fingerprint, write_text, written_whole
@@ -49,7 +49,7 @@ def run(
     anomalies = findings.anomalies
     splits = [Described(name, found.datasets[0], anomalies[name]) for name, found in findings.statistics.items()]
     manifest = _manifest(source, findings, splits, given)
-    _remove([place_of(out) / MANIFEST, *_of_splits(out, STATISTICS), *_of_splits(anomalies_out, ANOMALIES)])
+    forget([place_of(out) / MANIFEST, *_of_splits(out, STATISTICS), *_of_splits(anomalies_out, ANOMALIES)])
     _write_splits(out, STATISTICS, findings.statistics)
     _write_splits(anomalies_out, ANOMALIES, anomalies)
     write_text(place_of(schema_out) / SCHEMA_FILE, schema_text(findings.schema))
@@ -87,15 +87,6 @@ def _manifest(source: DataSet, findings: Findings, splits: Sequence[Described], 
 
 def _of_splits(folder: str, name: str) -> Iterable[Place]:
     return place_of(folder).glob(f"Split-*/{name}")
-
-
-def _remove(files: Iterable[Place]) -> None:
-    # An earlier run's manifest first: without it nothing looks whole until the new one is there.
-    try:
-        for file in files:
-            file.unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"{file} of an earlier run cannot be replaced: {reason(exc)}") from exc
 
 
 def _write_splits(folder: str, name: str, messages: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from jukebox.errors import InvalidType, InvalidValue, MissingColumn, NameClash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 def chosen(columns: Sequence[str] | None, there: Sequence[str], where: object) -> list[str]:
@@ -29,6 +29,18 @@ def chosen(columns: Sequence[str] | None, there: Sequence[str], where: object) -
         verb = "is" if len(missing) == 1 else "are"
         raise MissingColumn(f"{quoted(missing)} {verb} not in {where}; it has {quoted(there) or 'no columns'}")
     return list(columns)
+
+
+def asked(
+    columns: Sequence[str] | None, declared: Mapping[str, pa.DataType], found: Callable[[], pa.Schema], where: object
+) -> pa.Schema:
+    """Return the columns to read: as declared where all that are asked for are, else as ``found``, a pass, says.
+
+    Raises what ``chosen`` does.
+    """
+    told = columns is not None and all(name in declared for name in columns)
+    there = pa.schema(list(declared.items())) if told else found()
+    return pa.schema([there.field(name) for name in chosen(columns, there.names, where)])
 
 
 def conformed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow.json as pajson
 
 from jukebox.errors import CorruptData, InvalidType, InvalidValue, reason
 from jukebox.formats import DEFAULTS, Options
-from jukebox.formats.columns import chosen, conformed, in_range
+from jukebox.formats.columns import asked, chosen, conformed, in_range
 from jukebox.formats.files import reading, source_files
 from jukebox.formats.json_text import check, json_type, rows_of
 from jukebox.formats.json_types import as_declared, exact, merged, rounded
@@ -53,13 +54,8 @@ def read(
     InvalidType for a column of two kinds, InvalidValue where a value does not fit its declared type or a whole number
     among floats is not exact as one, and CorruptData naming the file and the line.
     """
-    files, declared = source_files(path), options.types or {}
-    if columns is not None and all(name in declared for name in columns):
-        there = pa.schema(list(declared.items()))
-    else:
-        there = _found(files, options)
-    names = chosen(columns, there.names, path)
-    wanted = pa.schema([there.field(name) for name in names])
+    files = source_files(path)
+    wanted = asked(columns, options.types or {}, partial(_found, files, options), path)
     check(wanted)
     return in_range(itertools.chain.from_iterable(_rows(file, wanted) for file in files), rows)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from jukebox.errors import InvalidValue
 from jukebox.formats import DEFAULTS, Options
-from jukebox.formats.columns import chosen, conformed, in_range
+from jukebox.formats.columns import asked, conformed, in_range
 from jukebox.formats.files import source_files
 from jukebox.formats.framing import blocks
 from jukebox.formats.tfdecoding import Shape, decoded, shapes, typed, wanted
@@ -49,14 +50,10 @@ def read(
     declared type, costs one more pass. Raises NoPartition, MissingColumn, InvalidValue where a value does not
     fit its declared type, and CorruptData.
     """
-    files, declared = source_files(path), options.types or {}
-    if columns is not None and all(name in declared for name in columns):
-        there = pa.schema(list(declared.items()))
-    else:
-        there = _found(files, options)
-    names = chosen(columns, there.names, path)
+    files = source_files(path)
+    named = asked(columns, options.types or {}, partial(_found, files, options), path)
     in_range((), rows)
-    return _rows(_within(files, rows), pa.schema([there.field(name) for name in names]))
+    return _rows(_within(files, rows), named)
 
 
 def lists(path: Where) -> Iterator[pa.RecordBatch]:

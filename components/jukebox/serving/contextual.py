@@ -37,9 +37,7 @@ class Given:
                 if name in passed:
                     return checked_value(passed[name], self.type, what, declared)
         there = ", ".join(map(repr, [*context, *entity])) or "nothing"
-        raise MissingColumn(
-            f"'{self.registered.name}' is known only in the request: pass it as '{self.names[-1]}'; there is {there}"
-        )
+        raise MissingColumn(f"{what} is known only in the request: pass it as '{self.names[-1]}'; there is {there}")
 
 
 def given(name: str, column: str, registered: RegisteredFeature) -> Given:

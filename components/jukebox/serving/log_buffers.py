@@ -83,14 +83,15 @@ class Buffer:
     """Rows of equal columns that no file holds yet, since when, and how many bytes they take, as far as is known."""
 
     def __init__(self, features: Sequence[ServedFeature], keys: Sequence[tuple[str, str]], since: float) -> None:
-        self.since, self.rows, self.bytes, self.failed = since, 0, 0, 0
+        self.since, self.bytes, self.failed = since, 0, 0
         self.error: str | None = None
-        self._keys, self._features = [name for _, name in keys], list(columns_of(features).values())
+        columns = columns_of(features)
+        self._keys, self._features = [name for _, name in keys], list(columns.values())
         self._types: dict[str, pa.DataType | None] = dict(zip(ABOUT.names, ABOUT.types, strict=True))
         self._types |= {column: key_type(column) for column, _ in keys}
-        for column, place in columns_of(features).items():
+        for column, place in columns.items():
             self._types |= {column: features[place].type, event_time_of(column): None, status_of(column): STATUS_TYPE}
-        self._times = {event_time_of(column) for column in columns_of(features)}
+        self._times = {event_time_of(column) for column in columns}
         self._waiting: list[list[Sequence[Any]]] = [[] for _ in self._types]
         self._unsettled = 0
         self._batches: list[pa.RecordBatch] = []
@@ -111,7 +112,6 @@ class Buffer:
             raise InvalidValue("a feature was told with another number of values than there are entities")
         for waiting, column in zip(self._waiting, rows, strict=True):
             waiting.append(column)
-        self.rows += count
         self._unsettled += count
         if self._unsettled >= _ROWS_AT_ONCE:
             self._settle()
@@ -142,7 +142,7 @@ class Buffer:
             return [pa.RecordBatch.from_arrays(arrays, names=list(self._types))] if count else []
         except Exception as exc:  # noqa: BLE001 - a value may raise whatever it likes
             if count == 1:
-                self.failed, self.rows, self.error = self.failed + 1, self.rows - 1, reason(exc)
+                self.failed, self.error = self.failed + 1, reason(exc)
                 return []
         halves = (slice(count // 2), slice(count // 2, None))
         return [batch for half in halves for batch in self._batches_of([values[half] for values in rows])]

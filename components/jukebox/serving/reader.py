@@ -247,15 +247,17 @@ class FeatureReader:
 
 
 def _key(features: Features | None) -> Any:
-    if features is None or isinstance(features, Mapping):
-        return None if features is None else entries_of(features)
+    if features is None:
+        return None
+    # The text "ab" is not the list of "a" and "b".
+    if isinstance(features, str | bytes | Mapping):
+        return entries_of(features)
     try:
         key = tuple(features)
         hash(key)
     except TypeError as exc:
         raise InvalidType(f"features is {features!r}; it takes a list of names, or a mapping from them") from exc
-    # The text "ab" is not the list of "a" and "b".
-    return entries_of(features) if isinstance(features, str | bytes) else key
+    return key
 
 
 def _seconds(name: str, value: float | None) -> float | None:

@@ -74,11 +74,6 @@ class Way:
         return tuple(name for name, _ in self.keys)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Every name that an entity may give a part of the key by."""
-        return (*(name for name, _ in self.keys), *self.other_names)
-
-    @property
     def identifiers(self) -> dict[str, str]:
         """How the ids are written that are converted, by name."""
         return {each.label: each.source for each in self.converted}

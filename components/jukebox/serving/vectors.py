@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from jukebox.errors import InvalidType, MissingColumn, NameClash, reason
+from jukebox.formats.columns import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Status = Literal["fresh", "stale", "missing", "unknown_entity"]
-STATUSES: tuple[Status, ...] = ("fresh", "stale", "missing", "unknown_entity")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -150,9 +150,9 @@ class FeatureVectors(Sequence[FeatureVector]):
         """
         columns = [pair for column in self.columns for pair in _arrays(column, states=states)]
         names = [name for name, _ in columns]
-        twice = next((name for name in names if states and names.count(name) > 1), None)
-        if twice is not None:
-            raise NameClash(f"'{twice}' would be both a feature and the state of one; ask for it under another name")
+        twice = repeated(names) if states else []
+        if twice:
+            raise NameClash(f"'{twice[0]}' would be both a feature and the state of one; ask for it under another name")
         return pa.table([array for _, array in columns], names=names)
 
     def to_numpy(self) -> dict[str, npt.NDArray[Any]]:

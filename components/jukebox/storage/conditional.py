@@ -6,12 +6,11 @@ another one each time it is written (https://cloud.google.com/storage/docs/reque
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import MissingDependency, StorageError, TimedOut, reason
+from jukebox.errors import StorageError, TimedOut, importing, reason
 from jukebox.storage.drivers import CONNECT_SECONDS, GOOGLE_SECONDS, SILENT_SECONDS, is_anonymous, reached
 
 if TYPE_CHECKING:
@@ -19,17 +18,13 @@ if TYPE_CHECKING:
 
     from jukebox.storage.remote import Remote
 
-try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed, RetryError
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud.storage import Client
-        from google.cloud.storage.retry import DEFAULT_RETRY
-        from requests.exceptions import RequestException
-except ImportError as exc:
-    raise MissingDependency.of("google-cloud-storage", "pubsub") from exc
+with importing("google-cloud-storage", "pubsub"):
+    from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed, RetryError
+    from google.auth.credentials import AnonymousCredentials
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage import Client
+    from google.cloud.storage.retry import DEFAULT_RETRY
+    from requests.exceptions import RequestException
 
 _LIMITS = (CONNECT_SECONDS, SILENT_SECONDS)
 _TOO_MANY, _SERVERS_OWN = 429, 500

@@ -6,29 +6,23 @@
 from __future__ import annotations
 
 import re
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import InvalidValue, MissingDependency, NotRegistered, StorageError, TimedOut, reason
+from jukebox.errors import InvalidValue, NotRegistered, StorageError, TimedOut, importing, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, NotFound, RetryError
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud import pubsub
-except ImportError as exc:
-    raise MissingDependency.of("google-cloud-pubsub", "pubsub") from exc
+with importing("google-cloud-pubsub", "pubsub"):
+    from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, NotFound, RetryError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import pubsub
 
 _NAME = r"projects/[^/]+/{}/[A-Za-z][A-Za-z0-9\-_.~+%]{{2,254}}"
-# What the service takes: a request names at most so many messages, and a lease lasts at most ten minutes.
-MOST_AT_ONCE, LONGEST_LEASE = 1_000, 600
+_MOST_AT_ONCE = 1_000  # messages that a request may name
 _SECONDS = 60.0  # for a call that is no pull
 
 
@@ -56,7 +50,7 @@ class Subscription:
 
         Raises NotRegistered for a subscription that is not there, TimedOut and StorageError.
         """
-        request = {"subscription": self.name, "max_messages": min(most, MOST_AT_ONCE)}
+        request = {"subscription": self.name, "max_messages": min(most, _MOST_AT_ONCE)}
         with _translated(self.name):
             try:
                 answer = self._client.pull(request=request, timeout=timeout, retry=None)
@@ -120,8 +114,8 @@ def _message(received: Any) -> Message:
 
 
 def _receipts(messages: Sequence[Message]) -> Iterator[list[str]]:
-    for start in range(0, len(messages), MOST_AT_ONCE):
-        yield [message.receipt for message in messages[start : start + MOST_AT_ONCE]]
+    for start in range(0, len(messages), _MOST_AT_ONCE):
+        yield [message.receipt for message in messages[start : start + _MOST_AT_ONCE]]
 
 
 @contextmanager
@@ -133,7 +127,5 @@ def _translated(name: str) -> Iterator[None]:
         raise NotRegistered(f"{name} is not there: {exc.message}") from exc
     except (DeadlineExceeded, RetryError, TimeoutError) as exc:
         raise TimedOut(f"{name} did not answer in time: {reason(exc)}") from exc
-    except GoogleAPICallError as exc:
-        raise StorageError(f"{name} cannot be used: {reason(exc)}") from exc
-    except GoogleAuthError as exc:
+    except (GoogleAPICallError, GoogleAuthError) as exc:
         raise StorageError(f"{name} cannot be used: {reason(exc)}") from exc

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from jukebox.core import rowkeys
-from jukebox.core.asof_times import LOWEST, ticks
+from jukebox.core.asof_times import LOWEST
 from jukebox.core.layouts import Layout, Row, layout_from_bytes, layout_of
-from jukebox.core.newest import newest_rows
+from jukebox.core.newest import newest_rows, ranks
 from jukebox.errors import CorruptData, InvalidValue, NotRegistered
 from jukebox.stores import Versions, Written, require_ascending
 from jukebox.stores.sqlite_file import opened, transaction, translated
@@ -227,10 +227,5 @@ def _stored(connection: sqlite3.Connection, table: int, layout: Layout, batch: p
 
 def _ranks(layout: Layout, rows: pa.Table) -> list[list[int]]:
     lowest = [LOWEST] * rows.num_rows
-    numbers = []
-    for name in layout.time_names:
-        ranks, known = ticks(rows[name])
-        ranks = ranks.copy()
-        ranks[~known] = LOWEST
-        numbers.append(ranks.tolist())
+    numbers = [ranks(rows[name]).tolist() for name in layout.time_names]
     return [numbers.pop(0) if layout.timed else lowest, numbers.pop() if layout.created else lowest]

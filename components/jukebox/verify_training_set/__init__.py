@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from jukebox.engine.outputs import forget
 from jukebox.engine.verifying import verify
-from jukebox.errors import StorageError, reason
 from jukebox.storage import place_of
 from jukebox.stores import Recorded, open_registry, place
 from jukebox.tables import MANIFEST, Manifest, Source, write_text
 
 if TYPE_CHECKING:
     from jukebox.engine.verification import Verification
-    from jukebox.storage import Place
 
 REPORT = "report.json"
 
@@ -40,7 +39,7 @@ def run(
     """
     training_set, out = place(training_set), place(out)
     found = verify(training_set, rows=rows, seed=seed)
-    _forget(place_of(out) / MANIFEST)
+    forget([place_of(out) / MANIFEST])
     write_text(place_of(out) / REPORT, json.dumps(found.to_json(), indent=1) + "\n")
     if found.error is not None:
         raise found.error
@@ -52,13 +51,6 @@ def run(
             outputs=[Recorded("jukebox.Verification", out)],
         )
     return manifest
-
-
-def _forget(manifest: Place) -> None:
-    try:
-        manifest.unlink(missing_ok=True)
-    except OSError as exc:
-        raise StorageError(f"{manifest} of an earlier run cannot be replaced: {reason(exc)}") from exc
 
 
 def _manifest(found: Verification, seed: int) -> Manifest:

@@ -171,55 +171,6 @@ def test_reads_go_on_with_the_same_store_after_the_server_was_gone(
     assert plays(store, 3) == [START] * 3
 
 
-def test_a_read_that_is_broken_off_asks_again_for_what_has_not_come(bigtable: str) -> None:
-    """The rows that came before the connection broke are not asked for twice, and the answer is whole."""
-    broken = Breaking()
-    store = BigtableStore(parsed(bigtable), interceptors=[broken])
-    write(store, rows_of(100))
-    broken.after = 40
-    assert plays(store, 100) == [START] * 100
-    assert broken.asked[-2:] == [100, 60]
-
-
-class Breaking(grpc.UnaryStreamClientInterceptor):
-    """Breaks one read off after so many rows."""
-
-    def __init__(self) -> None:
-        self.after, self.asked = None, []
-
-    def intercept_unary_stream(self, continuation, details, request):
-        """Pass the call on, and break it off where one is due."""
-        call = continuation(details, request)
-        if not details.method.endswith("ReadRows"):
-            return call
-        self.asked.append(len(request.rows.row_keys))
-        after, self.after = self.after, None
-        return call if after is None else _Broken(call, after)
-
-
-class _Broken(grpc.RpcError):
-    def __init__(self, call, after):
-        self._call, self._after = call, after
-
-    def __iter__(self):
-        for number, answer in enumerate(self._call):
-            if number == self._after:
-                raise self
-            yield answer
-
-    def code(self):
-        """What a lost connection is."""
-        return grpc.StatusCode.UNAVAILABLE
-
-    def details(self):
-        """Say so."""
-        return "the connection is lost"
-
-    def cancel(self):
-        """Cancel the call."""
-        self._call.cancel()
-
-
 def test_a_read_has_the_time_that_it_is_given(mortal: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stands still is TimedOut, for readers who know the layout and for those who do not."""
     monkeypatch.setenv("BIGTABLE_EMULATOR_HOST", mortal.host)

@@ -11,7 +11,8 @@ import pytest
 from jukebox.errors import StorageError
 from jukebox.stores.bigtable import BigtableStore, mutations
 from jukebox.stores.bigtable.places import parsed
-from tests.stores.bigtable.test_faults import UNAVAILABLE, plays, refusing, rows_of, write
+from tests.stores.bigtable.test_faults import START, UNAVAILABLE, plays, refusing, rows_of, write
+from tests.stores.bigtable.test_limits import Listening
 
 RESET = (grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
 GONE = (grpc.StatusCode.UNAVAILABLE, "the connection is lost")
@@ -85,6 +86,16 @@ def test_a_reset_connection_is_tried_again(bigtable: str, method: str, said: Any
     write(store, rows_of(3_000))
     assert plays(store, 3_000) == [rows_of(1)["plays"][0].as_py()] * 3_000
     assert between.times < 0
+
+
+def test_a_read_that_is_broken_off_asks_again_for_what_has_not_come(bigtable: str) -> None:
+    """The rows that came before the connection broke are not asked for twice, and the answer is whole."""
+    ear, between = Listening("ReadRows"), Failing("ReadRows", GONE, rows=40)
+    store = BigtableStore(parsed(bigtable), interceptors=[ear, between])
+    write(store, rows_of(100))
+    between.times = 1
+    assert plays(store, 100) == [START] * 100
+    assert [len(request.rows.row_keys) for request in ear.heard][-2:] == [100, 60]
 
 
 @pytest.mark.parametrize("method", ["MutateRows", "ReadRows", "CheckAndMutateRow"])

@@ -125,12 +125,12 @@ def _longest(inputs: Any) -> int:
 
 
 def _read(reader: FeatureReader, body: _Read, features: Any, seconds: float) -> FeatureVectors:
-    lookup = reader.lookup(features)
+    *entities, context = understood([*body.entities, body.context], reader.lookup(features))
     return reader.read_many(
-        [understood(entity, lookup) for entity in body.entities],
+        entities,
         features,
         at=None if body.at is None else instant(body.at),
-        context=understood(body.context, lookup),
+        context=context,
         timeout=seconds,
         request_id=body.request_id,
     )

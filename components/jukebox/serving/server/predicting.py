@@ -90,7 +90,7 @@ class Predictor:
         lookup = self._reader.lookup()
         if not missing & {entry.column for entry in lookup.entries}:
             return None
-        return self._reader.read_many([understood(row, lookup) for row in rows], **options)
+        return self._reader.read_many(understood(rows, lookup), **options)
 
     def _examples(self, rows: Sequence[Row], options: Mapping[str, Any]) -> list[bytes]:
         """Return each row as a serialized example: its columns, and features, as a training set has them."""

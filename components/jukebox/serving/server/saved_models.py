@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jukebox.errors import InvalidValue, MissingDependency, StorageError, reason
+from jukebox.errors import InvalidValue, StorageError, importing, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,13 +38,8 @@ class SavedModel:
     def __init__(self, path: str) -> None:
         # Its libraries in C++ tell of missing graphics cards; what fails is raised besides.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            with warnings.catch_warnings():
-                # It warns of every Python that is near its end.
-                warnings.simplefilter("ignore", FutureWarning)
-                import tensorflow as tf
-        except ImportError as exc:
-            raise MissingDependency.of("tensorflow", "tfx") from exc
+        with importing("tensorflow", "tfx"):
+            import tensorflow as tf
         self._tf = tf
         self.folder = version_folder(path)
         name = Path(self.folder).name

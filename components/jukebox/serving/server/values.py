@@ -16,7 +16,7 @@ from jukebox.core import rowkeys
 from jukebox.errors import InvalidType, InvalidValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jukebox.serving.lookups import Lookup
 
@@ -51,8 +51,8 @@ def instant(text: str) -> datetime:
         raise InvalidValue(f"{text!r} is no time; it is written 2013-07-01T12:00:00Z") from exc
 
 
-def understood(given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
-    """Return an entity or a context with keys and contextual values in Python's types; the rest as it is.
+def understood(given: Sequence[Mapping[str, Any]], lookup: Lookup) -> list[dict[str, Any]]:
+    """Return entities and contexts with keys and contextual values in Python's types; the rest as it is.
 
     Raises InvalidValue for a text that is no time, number or bytes where one is due.
     """
@@ -61,7 +61,9 @@ def understood(given: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
         read = None if each.type is None else reader(each.type)
         if read is not None:
             readers |= dict.fromkeys(each.names, read)
-    return {name: readers[name](value) if name in readers else value for name, value in given.items()}
+    return [
+        {name: readers[name](value) if name in readers else value for name, value in each.items()} for each in given
+    ]
 
 
 def reader(of: pa.DataType) -> Callable[[Any], Any] | None:

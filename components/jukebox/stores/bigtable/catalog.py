@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jukebox.core.layouts import layout_from_bytes
 from jukebox.errors import CorruptData, NotRegistered
+from jukebox.stores import Versions
 from jukebox.stores.bigtable import cells
 from jukebox.stores.bigtable.connection import CheckAndMutateRow, grpc, translated
 from jukebox.stores.bigtable.patience import Patience, is_passing
@@ -31,7 +32,8 @@ KEY = b"\0jukebox"
 _LAYOUT, _CURRENT = "layout", "current"
 _SECONDS = 30.0
 # The keys and the filter of the row.
-REQUEST: Any = [KEY], {"chain": {"filters": [{"family_name_regex_filter": "m"}, {"cells_per_column_limit_filter": 1}]}}
+_FILTERS = [{"family_name_regex_filter": cells.META}, {"cells_per_column_limit_filter": 1}]
+REQUEST: Any = [KEY], {"chain": {"filters": _FILTERS}}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Known:
 
     current: int | None = None
     layouts: Mapping[int, Layout] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> Versions:
+        """Its versions."""
+        return Versions(self.current, tuple(sorted(self.layouts)))
 
 
 def read(connection: Connection, timeout: float) -> dict[str, Known]:

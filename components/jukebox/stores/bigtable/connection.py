@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jukebox.errors import MissingDependency, NotRegistered, StorageError, TimedOut, reason
+from jukebox.errors import NotRegistered, StorageError, TimedOut, importing, reason
 
-with warnings.catch_warnings():
-    # It warns of every Python that is near its end.
-    warnings.simplefilter("ignore", FutureWarning)
-    try:
-        import grpc
-        from google.api_core.exceptions import GoogleAPICallError
-        from google.api_core.gapic_v1 import client_info, routing_header
-        from google.auth.exceptions import GoogleAuthError
-        from google.cloud.bigtable_v2.services.bigtable.transports import BigtableGrpcTransport
-        from google.cloud.bigtable_v2.types import bigtable as messages
-    except ImportError as exc:
-        raise MissingDependency.of("google-cloud-bigtable", "bigtable") from exc
+with importing("google-cloud-bigtable", "bigtable"):
+    import grpc
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.api_core.gapic_v1 import client_info, routing_header
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.bigtable_v2.services.bigtable.transports import BigtableGrpcTransport
+    from google.cloud.bigtable_v2.types import bigtable as messages
 
 __all__ = ["CheckAndMutateRow", "Connection", "MutateRows", "ReadRows", "grpc", "translated"]
 
@@ -78,8 +72,7 @@ class Connection:
 
     def admin(self) -> Any:
         """Return a client for tables; the caller closes nothing."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
+        with importing("google-cloud-bigtable", "bigtable"):
             from google.cloud.bigtable_admin_v2 import BigtableTableAdminClient
             from google.cloud.bigtable_admin_v2.services.bigtable_table_admin import transports
 

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jukebox.stores.bigtable.connection import Connection
+    from jukebox.stores.bigtable.places import Place
 
 ROWS_AT_ONCE, BYTES_AT_ONCE = 4_000, 4 * 2**20
 MUTATIONS_AT_ONCE = 100_000  # more Bigtable takes in no request
 UNDER_WAY = 4
 LONGEST_CALL = 60.0  # seconds
 _SHOWN = 3
+
+
+def request_of(place: Place) -> Any:
+    """Return a request that writes to a table, without entries yet."""
+    return MutateRows(table_name=place.path, app_profile_id=place.app_profile)
 
 
 @dataclass
@@ -110,7 +116,7 @@ class Bulk:
             self._settle()
         if batch.patience is None:
             batch.patience = Patience(time.monotonic() + self._seconds)
-        timeout = min(batch.patience.left() or LONGEST_CALL, LONGEST_CALL)
+        timeout = min(batch.patience.left(), LONGEST_CALL)
         self._under_way.append((self._connection.call("MutateRows", batch.request, timeout), batch))
 
     def _settle(self) -> None:
@@ -147,8 +153,8 @@ class Bulk:
             for entry in entries:
                 self.failures.add(entry.row_key, batch.lost or "no answer came")
             raise _GaveUp
-        place = self._connection.place
-        request = MutateRows(table_name=place.path, app_profile_id=place.app_profile, entries=entries)
+        request = request_of(self._connection.place)
+        request.entries.extend(entries)
         later = Batch(request, batch.patience, batch.lost)
         heapq.heappush(self._later, (when, next(self._numbers), later))
 

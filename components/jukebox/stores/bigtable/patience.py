@@ -28,21 +28,26 @@ def is_passing(code: Any, said: str | None = None) -> bool:
     return code in _PASSING or code in _PASSING_NUMBERS
 
 
-class Patience:
-    """Waits that grow, with jitter, up to a moment ``end`` of the monotonic clock, None for no end."""
+def left(end: float) -> float:
+    """Return the seconds that are left until a moment of the monotonic clock, at least a millisecond."""
+    return max(0.001, end - time.monotonic())
 
-    def __init__(self, end: float | None) -> None:
+
+class Patience:
+    """Waits that grow, with jitter, up to a moment ``end`` of the monotonic clock."""
+
+    def __init__(self, end: float) -> None:
         self._end = end
         self._waits = exponential_sleep_generator(FIRST, LONGEST)
 
-    def left(self) -> float | None:
+    def left(self) -> float:
         """Return the seconds that are left, at least a millisecond."""
-        return None if self._end is None else max(0.001, self._end - time.monotonic())
+        return left(self._end)
 
     def next(self) -> float | None:
         """Return the moment of the next attempt, None where it would be too late."""
         when: float = time.monotonic() + next(self._waits)
-        return when if self._end is None or when < self._end else None
+        return when if when < self._end else None
 
     def waited(self) -> bool:
         """Wait until the next attempt is due; return False, without a wait, where it would be too late."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jukebox.core import coordinates
 from jukebox.stores.bigtable import cells
-from jukebox.stores.bigtable.connection import MutateRows
-from jukebox.stores.bigtable.mutations import MUTATIONS_AT_ONCE, ROWS_AT_ONCE, Batch
+from jukebox.stores.bigtable.mutations import MUTATIONS_AT_ONCE, ROWS_AT_ONCE, Batch, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,12 +28,12 @@ def forgotten(place: Place, keys: Iterable[bytes]) -> Iterator[Batch]:
 
 
 def _batches(place: Place, rows: Iterable[tuple[bytes, list[bytes] | None]]) -> Iterator[Batch]:
-    request, mutations = _request(place), 0
+    request, mutations = request_of(place), 0
     for key, qualifiers in rows:
         taken = 1 if qualifiers is None else len(qualifiers)
         if len(request.entries) == ROWS_AT_ONCE or mutations + taken > MUTATIONS_AT_ONCE:
             yield Batch(request)
-            request, mutations = _request(place), 0
+            request, mutations = request_of(place), 0
         mutations += taken
         entry = request.entries.add(row_key=key)
         if qualifiers is None:
@@ -44,7 +43,3 @@ def _batches(place: Place, rows: Iterable[tuple[bytes, list[bytes] | None]]) -> 
             gone.family_name, gone.column_qualifier = cells.FAMILY, qualifier
     if request.entries:
         yield Batch(request)
-
-
-def _request(place: Place) -> Any:
-    return MutateRows(table_name=place.path, app_profile_id=place.app_profile)

@@ -9,9 +9,10 @@ from jukebox.core import coordinates, rowkeys
 from jukebox.core.layouts import Layout, layout_of
 from jukebox.core.newest import newest_rows
 from jukebox.errors import InvalidValue, NotRegistered
-from jukebox.stores import Versions, Written, require_ascending
+from jukebox.stores import Written, require_ascending
 from jukebox.stores.bigtable import catalog, cells, making, mutations, reading, removing
 from jukebox.stores.bigtable.connection import Connection, translated
+from jukebox.stores.bigtable.patience import left
 from jukebox.stores.bigtable.writing import Writing, check
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from jukebox.core.layouts import Row
-    from jukebox.stores import Loaded
+    from jukebox.stores import Loaded, Versions
     from jukebox.stores.bigtable.places import Place
 
 
@@ -112,14 +113,14 @@ class BigtableStore:
             if stale:
                 requests.append(catalog.REQUEST)
             with translated(self.place):
-                found = cells.read(self._connection, requests, _left(end))
+                found = cells.read(self._connection, requests, left(end))
             if stale:
                 self._learn(catalog.told(self.place, found.pop(catalog.KEY, [])))
                 if [self._served(table, end) for table, _ in asked] != served:
                     continue
             answers = question.answers(found)
             if self._is_doubtful(answers):
-                self._learn(catalog.read(self._connection, _left(end)))
+                self._learn(catalog.read(self._connection, left(end)))
                 if [self._served(table, end) for table, _ in asked] != served:
                     continue
             return answers
@@ -136,11 +137,7 @@ class BigtableStore:
 
     def versions(self, table: str) -> Versions:
         """Return the versions of a table; of one that is not there none are held."""
-        try:
-            known = self._look().get(table, catalog.Known())
-        except NotRegistered:
-            known = catalog.Known()
-        return Versions(known.current, tuple(sorted(known.layouts)))
+        return self._found(table).versions
 
     def serve(self, table: str, version: int) -> None:
         """Make a table's version the one that is served, in one moment; raises NotRegistered where it is not there.
@@ -186,6 +183,13 @@ class BigtableStore:
         old = time.monotonic() - self._looked > min(_DOUBTFUL_AFTER, self._fresh_for)
         return old and any(row is None for rows in answers for row in rows)
 
+    def _found(self, table: str) -> catalog.Known:
+        """Return what there is of a table by now, nothing where the Bigtable table is not there either."""
+        try:
+            return self._look().get(table, catalog.Known())
+        except NotRegistered:
+            return catalog.Known()
+
     def _look(self) -> dict[str, catalog.Known]:
         return self._learn(catalog.read(self._connection, self._timeout))
 
@@ -196,20 +200,17 @@ class BigtableStore:
     def _served(self, table: str, end: float) -> tuple[int, Layout]:
         known = self._known.get(table)
         if known is None or known.current is None:
-            known = self._learn(catalog.read(self._connection, _left(end))).get(table)
+            known = self._learn(catalog.read(self._connection, left(end))).get(table)
         if known is None or known.current is None:
             there = ", ".join(name for name, each in self._known.items() if each.current is not None) or "none"
             raise NotRegistered(f"online table '{table}' is not in {self.place}; there is {there}")
         return known.current, known.layouts[known.current]
 
     def _declared(self, table: str, given: Layout, version: int | None) -> tuple[int, Layout]:
-        try:
-            known = self._look().get(table, catalog.Known())
-        except NotRegistered:
-            known = catalog.Known()
+        known = self._found(table)
         number = version or known.current or 1
         if number not in known.layouts:
-            require_ascending(Versions(known.current, tuple(sorted(known.layouts))), table, version)
+            require_ascending(known.versions, table, version)
             making.make(self._connection, static=not given.timed)
             catalog.declare(self._connection, table, number, given, served=version is None)
             known = self._look()[table]
@@ -217,7 +218,3 @@ class BigtableStore:
             self.serve(table, number)
         known.layouts[number].require_roles(given, table)
         return number, known.layouts[number]
-
-
-def _left(end: float) -> float:
-    return max(0.001, end - time.monotonic())

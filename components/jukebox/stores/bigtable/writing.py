@@ -16,12 +16,13 @@ from jukebox.core.ragged import of_binary
 from jukebox.errors import InvalidValue
 from jukebox.stores.bigtable import cells
 from jukebox.stores.bigtable.connection import MutateRows
-from jukebox.stores.bigtable.mutations import BYTES_AT_ONCE, MUTATIONS_AT_ONCE, ROWS_AT_ONCE, Batch
+from jukebox.stores.bigtable.mutations import BYTES_AT_ONCE, MUTATIONS_AT_ONCE, ROWS_AT_ONCE, Batch, request_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jukebox.core.layouts import Layout
+    from jukebox.core.ragged import Ragged
     from jukebox.stores.bigtable.connection import Connection
 
 LONGEST_KEY = 4_096
@@ -35,7 +36,7 @@ def check(layout: Layout, rows: pa.Table) -> None:
     check_times(layout, rows)
     if any(rowkeys.kind(layout.schema.field(name).type) in ("text", "bytes") for name in layout.key_names):
         around = len(row_key(layout.entity, b""))
-        lengths = np.diff(np.frombuffer(rowkeys.encode(rows, layout.key_names).buffers()[1], np.int64))
+        lengths = of_binary(rowkeys.encode(rows, layout.key_names)).lengths
         long = np.flatnonzero(lengths + around > LONGEST_KEY)
         if len(long) > 0:
             raise InvalidValue(
@@ -66,9 +67,9 @@ class Writing:
             found = coordinates(self.layout, pa.Table.from_batches([batch]))
             names, packed = self._packed(batch)
             standing = self._standing([key for key, rank in zip(found.keys, found.ranks, strict=True) if rank])
-            sizes = np.sum([np.diff(_offsets(each)) for each in packed], axis=0)
+            sizes = np.sum([each.lengths for each in packed], axis=0)
             counts = self._counts(found.keys, len(names), standing)
-            values = list(zip(*(of_binary(each).to_bytes() for each in packed), strict=True))
+            values = list(zip(*(each.to_bytes() for each in packed), strict=True))
             for start, end in _cut(sizes, counts):
                 rows = zip(*(each[start:end] for each in (*found, values)), strict=True)
                 request = self._request(rows, names, standing)
@@ -87,10 +88,10 @@ class Writing:
         counts = np.full(len(keys), features + self._is_apart, np.int64)
         return counts + [len(standing.get(key, ())) for key in keys] if standing else counts
 
-    def _packed(self, batch: pa.RecordBatch) -> tuple[list[bytes], list[pa.LargeBinaryArray]]:
+    def _packed(self, batch: pa.RecordBatch) -> tuple[list[bytes], list[Ragged]]:
         if not self._is_apart:
-            return [b""], [self.layout.cells(batch)]
-        return [name.encode() for name in self.layout.value_names], self.layout.cells_apart(batch)
+            return [b""], [of_binary(self.layout.cells(batch))]
+        return [name.encode() for name in self.layout.value_names], list(map(of_binary, self.layout.cells_apart(batch)))
 
     def _standing(self, keys: Sequence[bytes]) -> Mapping[bytes, list[cells.Cell]]:
         """Return the cells, without values, that stand in these rows.
@@ -109,8 +110,7 @@ class Writing:
         standing: Mapping[bytes, list[cells.Cell]],
     ) -> Any:
         """Return the request that writes rows of key, timestamp, rank and values, but those that are beaten."""
-        place = self.connection.place
-        request = MutateRows(table_name=place.path, app_profile_id=place.app_profile)
+        request = request_of(self.connection.place)
         entries = request.entries
         # One entry that is written over and copied: a third faster than new ones.
         entry, written = MutateRows.Entry(), None
@@ -160,10 +160,6 @@ def _at(gone: Any, stamp: int) -> None:
     """Make a removal that of one timestamp."""
     gone.time_range.start_timestamp_micros = stamp
     gone.time_range.end_timestamp_micros = stamp + _STEP
-
-
-def _offsets(array: pa.LargeBinaryArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
 
 
 def _cut(
